@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What broker and helper say to each other: one fixed-size structure a packet over SOCK_SEQPACKET, host byte order
+ * (both ends are of one build and one machine; `version` refuses another). No pointers, no lengths, no text that is not
+ * a device's address.
+ *
+ * The helper is the authority. It takes nothing from the broker but which device and which client socket: the client's
+ * identity comes from the socket, the drivers from sysfs, and the permission from the helper's own copy of the policy.
+ *
+ * A request that breaks the form (another uid, a wrong size, an unknown version or operation, a reserved field that is
+ * not zero, descriptors that the operation does not take) ends the connection after the reply, if there can be one.
+ */
+#ifndef IOMMUD_HW_HELPER_WIRE_H
+#define IOMMUD_HW_HELPER_WIRE_H
+
+#include <stdint.h>
+
+#include "util/device-id.h"
+#include "util/digest.h"
+
+#define HELPER_VERSION 1
+#define HELPER_SOCKET "/run/iommud/helper"
+
+enum helper_operation {
+	/* Compares versions and policies. The reply's digest is the helper's. No descriptor. */
+	HELPER_HELLO = 1,
+	/*
+	 * Make `address` ready for the client whose accepted socket comes with the request (exactly one descriptor): bind
+	 * it to the vfio driver, if it is not on one. The reply names the transaction that RESTORE undoes. The client must
+	 * be at the other end of our own listening socket, and the helper's policy must allow it the device.
+	 */
+	HELPER_PREPARE = 2,
+	/*
+	 * Undo `transaction`: take the device from vfio (which waits until the last descriptor of it is closed), and bind it
+	 * to what it was on, which may be vfio again. A device that was replaced or removed since is left alone.
+	 */
+	HELPER_RESTORE = 3,
+	/* The first open transaction with a number greater than `transaction`: for a broker that starts. -ENOENT: no more. */
+	HELPER_NEXT = 4,
+	/* Load the policy anew, as the broker did. The reply's digest is of what is in force then. No descriptor. */
+	HELPER_RELOAD = 5,
+};
+
+struct helper_request {
+	uint32_t version;
+	uint32_t operation;
+	uint64_t serial; /* the reply carries it back; several requests can be under way */
+	uint64_t transaction; /* RESTORE, NEXT; zero otherwise */
+	char address[DEVICE_ADDRESS_MAX]; /* PREPARE, NUL-padded; zero otherwise */
+	uint8_t digest[DIGEST_SIZE]; /* HELLO, PREPARE: the policy the broker decided by; zero otherwise */
+	uint32_t reserved[4]; /* zero */
+};
+
+enum helper_status {
+	HELPER_OK = 0,
+	HELPER_FAULT = 1, /* `error` says what the kernel said in step `step`; everything before it is undone */
+	HELPER_REFUSED = 2, /* the helper's policy does not allow it, or the group is not one device (singleton) */
+	HELPER_POLICY_DIFFERS = 3, /* the digests differ: reload both */
+	HELPER_BAD_REQUEST = 4,
+	HELPER_NO_SUCH_DEVICE = 5,
+	HELPER_NO_SUCH_TRANSACTION = 6,
+	HELPER_BUSY = 7, /* another job of this device is under way, or too many workers are blocked */
+	/*
+	 * PREPARE: the worker did not come back within the time limit; when it does, its work is undone by the helper
+	 * itself. RESTORE: the kernel still waits (descriptors are out); a second reply with the same serial follows.
+	 */
+	HELPER_TIMED_OUT = 8,
+	HELPER_REPLACED = 9, /* RESTORE: another device is at the address now, or none; the transaction is closed */
+};
+
+/* Where in a transition something happened. */
+enum helper_step {
+	HELPER_STEP_NONE = 0,
+	HELPER_STEP_SNAPSHOT = 1,
+	HELPER_STEP_JOURNAL = 2,
+	HELPER_STEP_OVERRIDE = 3,
+	HELPER_STEP_UNBIND = 4,
+	HELPER_STEP_BIND = 5,
+	HELPER_STEP_VERIFY = 6,
+};
+
+struct helper_reply {
+	uint32_t version;
+	uint32_t status; /* enum helper_status */
+	uint64_t serial;
+	uint64_t transaction; /* PREPARE, NEXT */
+	int32_t error; /* FAULT: a positive errno */
+	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
+	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
+	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, NEXT: the driver that RESTORE will bind; empty: none */
+	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
+	uint32_t reserved[4];
+};
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What clients may have: files, rules, decisions. A policy is immutable once loaded; a decision is a pure function of
+ * policy, device and client. Broker and helper each load their own copy and compare digests. Not thread-safe to load,
+ * thread-safe to ask.
+ *
+ * Fails closed: a set with one error is not loaded at all, an identity that is missing matches no allow, and what no rule
+ * fits is denied.
+ */
+#ifndef IOMMUD_POLICY_POLICY_H
+#define IOMMUD_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "util/device-id.h"
+#include "util/digest.h"
+#include "util/identity.h"
+
+enum policy_action {
+	POLICY_DENY, /* the zero value is the safe one */
+	POLICY_ALLOW,
+};
+
+enum policy_scope {
+	POLICY_SINGLETON, /* the default: groups of exactly one device */
+	POLICY_WHOLE, /* any group, by consent of the client */
+};
+
+enum policy_backend {
+	POLICY_BACKEND_IOMMUFD = 1 << 0,
+	POLICY_BACKEND_LEGACY = 1 << 1,
+	POLICY_BACKEND_ANY = POLICY_BACKEND_IOMMUFD | POLICY_BACKEND_LEGACY,
+};
+
+enum policy_label_kind {
+	POLICY_LABEL_NONE, /* the default */
+	POLICY_LABEL_STATIC,
+	POLICY_LABEL_PEER, /* the client's own security context; a client without one is denied */
+};
+
+/* All errors and warnings of one load, in order of file and line. */
+struct policy_report {
+	char *text; /* lines "file:line:column: error: ...", each ending in newline; NULL when empty */
+	size_t n_errors;
+	size_t n_warnings;
+};
+
+struct policy;
+
+/* The outcome of one question. Texts are borrowed from the policy. */
+struct policy_decision {
+	enum policy_action action;
+	const char *file; /* NULL: no rule fits */
+	unsigned int line; /* of the rule's first section */
+	enum policy_scope scope;
+	unsigned int backends; /* enum policy_backend */
+	enum policy_label_kind label_kind;
+	const char *
+		label; /* of POLICY_LABEL_STATIC, or the client's own for POLICY_LABEL_PEER (borrowed from the client) */
+	char reason[256]; /* one sentence for people: which rule decided and why, or that none fits */
+};
+
+/* What is asked about. `driver` may be empty. */
+struct policy_subject {
+	const struct device_id *id;
+	const char *driver;
+};
+
+/*
+ * The folders that a system has, highest priority first, NULL-terminated:
+ * /etc/iommud/policy.d, /run/iommud/policy.d, /usr/lib/iommud/policy.d.
+ */
+extern const char *const policy_default_dirs[];
+
+/*
+ * Loads all `*.policy` files of `dirs` (NULL-terminated, highest priority first; a folder that is missing is empty).
+ * A file overrides those of the same name in later folders; a link to /dev/null or an empty file masks them. Files are
+ * read in the order of their names. Unless `any_owner`, folders and files must belong to root and must not be writable
+ * by group or others. Blocks for reading. Returns 0 with *ret (the caller's); -EINVAL when there is an error, all are in
+ * `report`; or another negative errno for a fault. `report` is the caller's, policy_report_clear(); it may hold warnings
+ * after success.
+ */
+int policy_load(const char *const *dirs, bool any_owner, struct policy **ret, struct policy_report *report);
+
+/* A policy without rules: denies everything. */
+int policy_new_empty(struct policy **ret);
+struct policy *policy_free(struct policy *policy);
+void policy_report_clear(struct policy_report *report);
+
+/* SHA-256 over the names and contents of the files that were read, in order. */
+const uint8_t *policy_digest(const struct policy *policy);
+size_t policy_n_rules(const struct policy *policy);
+
+/*
+ * Decides. Also for clients whose label is missing: see enum policy_label_kind. Rules are taken in order; the first that
+ * fits decides.
+ */
+void policy_decide(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
+		   struct policy_decision *ret);
+
+/*
+ * Static labels of a group must agree (two members that one client would get under different labels make the group
+ * unleasable). For every kind of client that the rules tell apart, compares what the members would get. Returns true if
+ * there is a conflict and fills `ret`; texts are borrowed from the policy.
+ */
+struct policy_label_conflict {
+	size_t first; /* index in `members` */
+	size_t second;
+	const char *first_label; /* NULL: none */
+	const char *second_label;
+	const char *first_file;
+	unsigned int first_line;
+	const char *second_file;
+	unsigned int second_line;
+};
+bool policy_find_label_conflict(const struct policy *policy, const struct policy_subject *members, size_t n_members,
+				struct policy_label_conflict *ret);
+
+#endif

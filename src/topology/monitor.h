@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * udev's events for devices on buses that have IOMMU groups, and for vfio's nodes. The monitor listens to udevd, not to
+ * the kernel: when an event arrives, the node has its owner. It decides nothing: it says which address changed, and the
+ * registry reads the truth from sysfs. Create it before the first scan, so that nothing falls between.
+ *
+ * Forged events: libudev drops what is not sent by root or the kernel; and as only an address is taken from an event, the
+ * worst that one can do is a needless read of sysfs.
+ */
+#ifndef IOMMUD_TOPOLOGY_MONITOR_H
+#define IOMMUD_TOPOLOGY_MONITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct monitor;
+
+struct monitor_handler {
+	/* A device (of a bus with groups) was added, removed, bound, unbound or changed. `address` is borrowed. */
+	void (*device)(void *userdata, const char *address, const char *action);
+	/* A node below /dev/vfio or /dev/iommu was made ready by udev, or went: whoever waits for one may look again. */
+	void (*node)(void *userdata, const char *devnode);
+	/* Events were lost (ENOBUFS): scan everything. */
+	void (*lost)(void *userdata);
+};
+
+/*
+ * `buffer_size` in bytes: beyond net.core.rmem_max it needs CAP_NET_ADMIN, so create the monitor before capabilities
+ * are dropped; a size that is refused is reported by the return value 1, the kernel's own is used then. The handler and
+ * userdata must outlive the monitor. 0, 1, or a negative errno.
+ */
+int monitor_new(size_t buffer_size, const struct monitor_handler *handler, void *userdata, struct monitor **ret);
+struct monitor *monitor_free(struct monitor *monitor);
+
+/* The descriptor to poll for reading (borrowed). */
+int monitor_get_fd(const struct monitor *monitor);
+
+/*
+ * Handles what is there, at most `budget` events, without blocking; then returns the number handled. An event that can't
+ * be decoded or that is too large is taken off the socket and counted as lost.
+ */
+int monitor_dispatch(struct monitor *monitor, int budget);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who is at the other end of a socket, as the kernel captured it when the peer connected: never what the peer says.
+ * What the kernel can't tell is absent (pidfd -1, label NULL), and absence never matches an allow rule.
+ */
+#ifndef IOMMUD_UTIL_IDENTITY_H
+#define IOMMUD_UTIL_IDENTITY_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid; /* of the connecting process; a number only, it may have been reused */
+	int pidfd; /* SO_PEERPIDFD, Linux 6.5; -1 without */
+	gid_t *groups; /* supplementary groups, SO_PEERGROUPS */
+	size_t n_groups;
+	char *label; /* SO_PEERSEC; NULL where no LSM gives one */
+};
+
+#define IDENTITY_INIT                                           \
+	{                                                       \
+		.uid = (uid_t)-1, .gid = (gid_t)-1, .pidfd = -1 \
+	}
+
+/*
+ * Reads the identity of the peer of the connected unix socket `fd`. Returns 0 or a negative errno; SO_PEERPIDFD and
+ * SO_PEERSEC may be missing without an error. `ret` is the caller's, to be emptied by identity_clear().
+ */
+int identity_from_socket(int fd, struct identity *ret);
+
+/*
+ * The identity that a process of user `uid`, with `gid` and the supplementary groups that the user database lists,
+ * would have: for "what if" questions. `gid` (gid_t)-1 means the user's own. -ENOENT if there is no such user.
+ */
+int identity_from_user(uid_t uid, gid_t gid, struct identity *ret);
+
+/* Frees what `identity` owns and resets it. Accepts one that is empty already. */
+void identity_clear(struct identity *identity);
+
+#endif

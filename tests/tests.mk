@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tests. Each program below tests/unit and tests/umockdev is one file and links everything but the main()s.
+
+TEST_PACKAGES := cmocka
+TEST_CFLAGS = $(shell pkg-config --cflags $(TEST_PACKAGES) umockdev-1.0 fuse3 2>/dev/null) -Itests/lib
+TEST_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
+UMOCKDEV_TESTS := $(patsubst tests/umockdev/%.c,$(BUILD)/tests/umockdev/%,$(wildcard tests/umockdev/test-*.c))
+E2E_TESTS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test-*.c))
+TEST_LIB := $(patsubst tests/lib/%.c,$(BUILD)/obj/tests/lib/%.o,$(wildcard tests/lib/*.c))
+
+$(BUILD)/obj/tests/%.o: ALL_CFLAGS += $(TEST_CFLAGS)
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIB) $(HELPER_OBJECTS) $(BUILD)/libiommud.a $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
+$(BUILD)/tests/umockdev/%: $(BUILD)/obj/tests/umockdev/%.o $(TEST_LIB) $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS) $(shell pkg-config --libs umockdev-1.0 2>/dev/null)
+
+$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(TEST_LIB) $(BUILD)/libiommud.a $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
+.PHONY: check-unit check-e2e
+check-unit: $(UNIT_TESTS) $(UMOCKDEV_TESTS)
+	tests/tools/run-tap unit $(BUILD) $(UNIT_TESTS) $(UMOCKDEV_TESTS)
+
+check-e2e: all $(E2E_TESTS)
+	tests/tools/run-tap e2e $(BUILD) $(E2E_TESTS) $(sort $(wildcard tests/e2e/*.sh))
