@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a request to the descriptors: judge, take the group, have the helper bind drivers, wait until udev has made the
+ * nodes ours, open, judge again, hand out. Whatever step fails, what was done before it is undone by release.c, and the
+ * client gets one answer, after that began. An acquire owns its lease until it is active.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/internal.h"
+#include "util/log.h"
+
+/* One opener thread's work. It sees nothing else, and hands the job back through the broker's pipe. */
+struct open_job {
+	const struct opener *opener;
+	int completion_fd;
+	uint64_t lease;
+	int dev_fd;
+	struct opener_device devices[OPENER_DEVICES_MAX];
+	size_t n_devices;
+	struct opened opened;
+	int result;
+	char failed[256];
+};
+
+static void free_texts(char **texts)
+{
+	for (char **text = texts; text && *text; text++)
+		free(*text);
+	free(texts);
+}
+
+static struct acquire *acquire_free(struct acquire *acquire)
+{
+	if (!acquire)
+		return NULL;
+	refusal_clear(&acquire->refusal);
+	free_texts(acquire->devices);
+	free(acquire->consent);
+	free(acquire);
+	return NULL;
+}
+
+/* The way out without a lease: the client is told, the rest is release.c's. */
+static void acquire_fail(struct acquire *acquire, int error)
+{
+	struct lease *lease = acquire->lease;
+	struct refusal *refusal = &acquire->refusal;
+
+	event_lease(lease, LOG_NOTICE, "leaseFailed", "lease %llu was not granted: %s", (unsigned long long)lease->id,
+		    refusal->kind ? refusal->message : strerror(-error));
+	lease->acquire = NULL;
+	if (acquire->done)
+		acquire->done(acquire->userdata, refusal->kind ? 0 : error, NULL, NULL, refusal->kind ? refusal : NULL);
+	acquire_free(acquire);
+	release_failed(lease);
+}
+
+static bool group_members_equal(const struct lease *lease, struct broker *broker)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		const struct device *device = registry_find_device(broker->registry, lease->devices[i].id.address);
+
+		if (!device || device->group->id != lease->devices[i].group ||
+		    memcmp(&device->id, &lease->devices[i].id, sizeof(device->id)) != 0 ||
+		    !driver_is_vfio(device->driver))
+			return false;
+	}
+	return true;
+}
+
+/* The world may have changed since the first judgement: devices, members, drivers, policy. 0 when all still holds. */
+static int acquire_judge_again(struct acquire *acquire, const struct identity *identity)
+{
+	struct lease *lease = acquire->lease;
+	struct judgement again = {
+		.identity = identity,
+		.devices = (const char *const *)acquire->devices,
+		.consent = acquire->consent,
+		.backend = lease->opener->name,
+		.self = lease,
+	};
+	int r = judge(lease->broker, &again);
+	bool same_label;
+
+	if (r == 0 && again.refusal.kind) {
+		refusal_clear(&acquire->refusal);
+		acquire->refusal = again.refusal;
+		return -ESTALE;
+	}
+	if (r < 0) {
+		refusal_clear(&again.refusal);
+		return r;
+	}
+	same_label = (!again.label && !lease->label) ||
+		     (again.label && lease->label && strcmp(again.label, lease->label) == 0);
+	if (same_label && group_members_equal(lease, lease->broker))
+		return 0;
+	refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED,
+		    "device, driver or label of lease %llu changed while it was prepared; ask again",
+		    (unsigned long long)lease->id);
+	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "recheck");
+	acquire->refusal.number = ESTALE;
+	return -ESTALE;
+}
+
+static void acquire_grant(struct acquire *acquire, struct opened *opened)
+{
+	struct lease *lease = acquire->lease;
+	int r = acquire_judge_again(acquire, lease->peer->identity);
+
+	if (r < 0) {
+		opened_clear(opened);
+		acquire_fail(acquire, r);
+		return;
+	}
+	for (size_t i = 0; i < lease->n_devices; i++)
+		lease->devices[i].sysfs_fd = close_fd(lease->devices[i].sysfs_fd);
+	lease->deadline_usec = UINT64_MAX;
+	lease->acquire = NULL;
+	lease_set_state(lease, LEASE_ACTIVE);
+	event_lease(lease, LOG_INFO, "leaseGranted", "lease %llu granted to uid %u by %s",
+		    (unsigned long long)lease->id, lease->uid, lease->opener->name);
+	acquire->done(acquire->userdata, 0, lease, opened, NULL);
+	opened_clear(opened);
+	acquire_free(acquire);
+}
+
+static void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed)
+{
+	struct lease *lease = acquire->lease;
+
+	if (!acquire->done) { /* nobody waits any more */
+		opened_clear(opened);
+		acquire_fail(acquire, -ECANCELED);
+		return;
+	}
+	if (result == 0) {
+		acquire_grant(acquire, opened);
+		return;
+	}
+	if (result == -ENOENT || result == -EACCES) /* udev is on its way: acquire_retry(), or the deadline */
+		return;
+	memcpy(acquire->refusal.device, lease->devices[0].id.address, sizeof(acquire->refusal.device));
+	if (result == -EOPNOTSUPP) {
+		refusal_set(&acquire->refusal, REFUSAL_BACKEND_UNAVAILABLE, "%s", failed);
+		snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "%s", lease->opener->name);
+	} else {
+		refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED, "%s: %s", failed, strerror(-result));
+		snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "open");
+		acquire->refusal.number = -result;
+	}
+	acquire_fail(acquire, result);
+}
+
+static void *open_job_run(void *userdata)
+{
+	struct open_job *job = userdata;
+
+	job->result = job->opener->open(job->dev_fd, job->devices, job->n_devices, &job->opened, job->failed,
+					sizeof(job->failed));
+	/* A pointer is written whole or not at all; the pipe's other end lives as long as the process. */
+	while (write(job->completion_fd, &job, sizeof(job)) < 0 && errno == EINTR)
+		;
+	return NULL;
+}
+
+static struct open_job *open_job_free(struct open_job *job)
+{
+	for (size_t i = 0; i < job->n_devices; i++)
+		close_fd(job->devices[i].sysfs_fd);
+	close_fd(job->dev_fd);
+	free(job);
+	return NULL;
+}
+
+static struct open_job *open_job_new(struct lease *lease)
+{
+	struct open_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	opened_init(&job->opened);
+	job->opener = lease->opener;
+	job->lease = lease->id;
+	job->completion_fd = lease->broker->completion_fd[1];
+	job->dev_fd = fcntl(lease->broker->dev_fd, F_DUPFD_CLOEXEC, 3);
+	for (; job->n_devices < lease->n_devices; job->n_devices++) {
+		const struct lease_device *device = &lease->devices[job->n_devices];
+		struct opener_device *target = &job->devices[job->n_devices];
+
+		memcpy(target->address, device->id.address, sizeof(target->address));
+		target->group = device->group;
+		target->sysfs_fd = fcntl(device->sysfs_fd, F_DUPFD_CLOEXEC, 3);
+	}
+	return job;
+}
+
+static int open_job_start(struct open_job *job)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int r;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attributes, open_job_run, job);
+	pthread_attr_destroy(&attributes);
+	return -r;
+}
+
+/* The folders of the devices are opened again for each try: a device that was replaced must not be opened. */
+static int hold_folders(struct lease *lease)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		struct lease_device *device = &lease->devices[i];
+		const struct device *present = registry_find_device(lease->broker->registry, device->id.address);
+
+		device->sysfs_fd = close_fd(device->sysfs_fd);
+		device->sysfs_fd = present ? registry_open_device(lease->broker->registry, present) : -1;
+		if (device->sysfs_fd < 0)
+			return -ENODEV;
+	}
+	return 0;
+}
+
+/* Everything is bound: open, here or on a thread. */
+static void acquire_open(struct acquire *acquire)
+{
+	struct lease *lease = acquire->lease;
+	struct open_job *job;
+	int r = hold_folders(lease);
+
+	if (r < 0) {
+		acquire_opened(acquire, r, &(struct opened){ .iommu_fd = -1, .container_fd = -1 },
+			       "the device is gone from sysfs");
+		return;
+	}
+	job = open_job_new(lease);
+	if (!job) {
+		acquire_fail(acquire, -ENOMEM);
+		return;
+	}
+	if (job->opener->may_block && open_job_start(job) == 0) {
+		acquire->opening = true;
+		return;
+	}
+	r = job->opener->open(job->dev_fd, job->devices, job->n_devices, &job->opened, job->failed,
+			      sizeof(job->failed));
+	acquire_opened(acquire, r, &job->opened, job->failed);
+	open_job_free(job);
+}
+
+static struct lease *find_lease(struct broker *broker, uint64_t id)
+{
+	struct lease *lease;
+
+	list_for_each(lease, &broker->leases, link)
+		if (lease->id == id)
+			return lease;
+	return NULL;
+}
+
+void acquire_dispatch_completion(struct broker *broker)
+{
+	struct open_job *job;
+
+	while (read(broker->completion_fd[0], &job, sizeof(job)) == sizeof(job)) {
+		struct lease *lease = find_lease(broker, job->lease);
+
+		if (lease && lease->acquire) {
+			lease->acquire->opening = false;
+			acquire_opened(lease->acquire, job->result, &job->opened, job->failed);
+		} else {
+			opened_clear(&job->opened);
+		}
+		open_job_free(job);
+	}
+}
+
+void acquire_retry(struct lease *lease)
+{
+	struct acquire *acquire = lease->acquire;
+
+	if (acquire && acquire->n_waiting == 0 && !acquire->opening)
+		acquire_open(acquire);
+}
+
+/* What the helper's refusal means to the client. */
+static void helper_refused(struct acquire *acquire, const struct lease_device *device, const struct helper_reply *reply)
+{
+	struct refusal *refusal = &acquire->refusal;
+	const char *step = helper_step_name(reply->step);
+
+	memcpy(refusal->device, device->id.address, sizeof(refusal->device));
+	snprintf(refusal->word, sizeof(refusal->word), "%s", step);
+	refusal->number = reply->error;
+	if (reply->status == HELPER_TIMED_OUT) {
+		refusal_set(refusal, REFUSAL_TIMED_OUT,
+			    "%s: the kernel did not come back from step %s; it is put back as soon as it does, see "
+			    "'journalctl -u iommud-helper'",
+			    device->id.address, step);
+	} else if (reply->status == HELPER_REFUSED) {
+		refusal_set(refusal, REFUSAL_DENIED,
+			    "%s: iommud-helper's own copy of the policy does not allow it; see "
+			    "'journalctl -u iommud-helper'",
+			    device->id.address);
+	} else if (reply->status == HELPER_BUSY) {
+		refusal->group = device->group;
+		refusal->state = LEASE_RELEASING;
+		refusal_set(refusal, REFUSAL_BUSY, "%s: another job of iommud-helper has the device; try again",
+			    device->id.address);
+	} else if (reply->status == HELPER_FAULT) {
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
+			    "%s: step %s failed: %s; what was changed has been put back", device->id.address, step,
+			    strerror(reply->error));
+	} else {
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED, "%s: iommud-helper: %s", device->id.address,
+			    helper_status_text(reply->status));
+	}
+}
+
+/* All replies are here: go on, or back. */
+static void acquire_prepared(struct acquire *acquire)
+{
+	if (acquire->refusal.kind || !acquire->done) {
+		acquire_fail(acquire, -ECANCELED);
+		return;
+	}
+	for (size_t i = 0; i < acquire->lease->n_devices; i++)
+		registry_refresh(acquire->lease->broker->registry, acquire->lease->devices[i].id.address);
+	acquire_open(acquire);
+}
+
+/* Which request of the helper a reply belongs to. */
+struct prepare_reply {
+	struct acquire *acquire;
+	size_t device;
+};
+
+static void prepare_replied(void *userdata, int error, const struct helper_reply *reply)
+{
+	struct prepare_reply *context = userdata;
+	struct acquire *acquire = context->acquire;
+	struct lease_device *device = &acquire->lease->devices[context->device];
+
+	free(context);
+	if (error < 0) {
+		refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED,
+			    "iommud-helper went away; its journal puts %s back when it is there again",
+			    device->id.address);
+		memcpy(acquire->refusal.device, device->id.address, sizeof(acquire->refusal.device));
+		snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "helper");
+		acquire->refusal.number = -error;
+	} else if (reply->status == HELPER_OK) {
+		device->transaction = reply->transaction;
+	} else if (!acquire->refusal.kind) {
+		helper_refused(acquire, device, reply);
+	}
+	if (--acquire->n_waiting == 0)
+		acquire_prepared(acquire);
+}
+
+static int send_prepare(struct acquire *acquire, size_t i)
+{
+	struct lease *lease = acquire->lease;
+	struct prepare_reply *context = malloc(sizeof(*context));
+	int r;
+
+	if (!context)
+		return -ENOMEM;
+	*context = (struct prepare_reply){ .acquire = acquire, .device = i };
+	r = helper_client_prepare(lease->broker->helper, lease->peer->socket_fd, lease->devices[i].id.address,
+				  acquire->digest, prepare_replied, context);
+	if (r < 0)
+		free(context);
+	return r;
+}
+
+/* One job for each device, all at once. The first that can't be sent ends it, after the others came back. */
+static void acquire_prepare(struct acquire *acquire)
+{
+	struct lease *lease = acquire->lease;
+	int r = 0;
+
+	lease_set_state(lease, LEASE_PREPARING);
+	lease->deadline_usec = now_usec() + lease->broker->limits.prepare_timeout_usec;
+	if (!helper_client_is_connected(lease->broker->helper) && helper_client_connect(lease->broker->helper) == 0)
+		broker_helper_connected(lease->broker);
+	for (size_t i = 0; r == 0 && i < lease->n_devices; i++) {
+		r = send_prepare(acquire, i);
+		if (r == 0)
+			acquire->n_waiting++;
+	}
+	if (r == 0)
+		return;
+	refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED,
+		    "iommud-helper does not take requests (%s); see 'systemctl status iommud-helper.socket'",
+		    strerror(-r));
+	memcpy(acquire->refusal.device, lease->devices[0].id.address, sizeof(acquire->refusal.device));
+	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "helper");
+	acquire->refusal.number = -r;
+	if (acquire->n_waiting == 0)
+		acquire_fail(acquire, r);
+}
+
+void acquire_expire(struct lease *lease)
+{
+	struct acquire *acquire = lease->acquire;
+
+	lease->deadline_usec = UINT64_MAX;
+	if (acquire->n_waiting > 0 || acquire->opening) {
+		/* The helper has a limit of its own, and a thread can't be called back: answer now, undo when they return. */
+		refusal_set(
+			&acquire->refusal, REFUSAL_TIMED_OUT,
+			"lease %llu was not ready in time; what was changed is put back as soon as the kernel lets go",
+			(unsigned long long)lease->id);
+		snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "prepare");
+		if (acquire->done)
+			acquire->done(acquire->userdata, 0, NULL, NULL, &acquire->refusal);
+		acquire->done = NULL;
+		return;
+	}
+	refusal_set(
+		&acquire->refusal, REFUSAL_TIMED_OUT,
+		"the nodes of lease %llu below /dev did not become accessible in time; is systemd-udevd running, and is "
+		"the rule 70-iommud.rules installed?",
+		(unsigned long long)lease->id);
+	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "node");
+	acquire_fail(acquire, -ETIMEDOUT);
+}
+
+void acquire_abandon(struct acquire *acquire)
+{
+	acquire->done = NULL;
+	acquire->lease->peer = NULL;
+	list_unlink(&acquire->lease->peer_link);
+	if (acquire->n_waiting == 0 && !acquire->opening)
+		acquire_fail(acquire, -ECANCELED);
+}
+
+static char **copy_texts(const char *const *texts, size_t n)
+{
+	char **copy = calloc(n + 1, sizeof(*copy));
+
+	for (size_t i = 0; copy && i < n; i++) {
+		copy[i] = strdup(texts[i]);
+		if (!copy[i]) {
+			free_texts(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+static struct acquire *acquire_new(const struct acquire_request *request, const struct judgement *judgement,
+				   const struct policy *policy)
+{
+	struct acquire *acquire = calloc(1, sizeof(*acquire));
+
+	if (!acquire)
+		return NULL;
+	acquire->devices = copy_texts(request->devices, request->n_devices);
+	acquire->consent = request->consent ? strdup(request->consent) : NULL;
+	acquire->backends = judgement->backends;
+	memcpy(acquire->digest, policy_digest(policy), DIGEST_SIZE);
+	if (!acquire->devices || (request->consent && !acquire->consent))
+		return acquire_free(acquire);
+	return acquire;
+}
+
+static int lease_fill(struct lease *lease, struct peer *peer, const struct judgement *judgement)
+{
+	lease->peer = peer;
+	lease->uid = peer->identity->uid;
+	lease->pid = peer->identity->pid;
+	lease->opener = judgement->opener;
+	lease->label = judgement->label ? strdup(judgement->label) : NULL;
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		const struct device *device = registry_find_device(lease->broker->registry, judgement->devices[i]);
+
+		lease->devices[i].id = device->id;
+		lease->devices[i].group = device->group->id;
+		memcpy(lease->devices[i].driver, device->driver, sizeof(device->driver));
+	}
+	return judgement->label && !lease->label ? -ENOMEM : 0;
+}
+
+/* Builds privately, publishes last: a lease is in the lists only when nothing can fail any more. */
+static int lease_begin(struct broker *broker, struct peer *peer, const struct acquire_request *request,
+		       const struct judgement *judgement, struct acquire **ret)
+{
+	struct lease *lease = lease_new(broker, request->n_devices);
+	struct acquire *acquire = acquire_new(request, judgement, broker->policy);
+	int r = lease && acquire ? lease_fill(lease, peer, judgement) : -ENOMEM;
+
+	if (r == 0)
+		r = quota_take(&broker->quota, peer->identity->uid);
+	if (r == 0) {
+		r = groups_hold(broker, lease);
+		if (r < 0)
+			quota_give(&broker->quota, peer->identity->uid);
+	}
+	if (r < 0) {
+		lease_free(lease);
+		acquire_free(acquire);
+		return r;
+	}
+	lease->id = ++broker->last_lease;
+	lease->acquire = acquire;
+	acquire->lease = lease;
+	list_append(&broker->leases, &lease->link);
+	list_append(&peer->leases, &lease->peer_link);
+	*ret = acquire;
+	return 0;
+}
+
+static bool is_repeated(const struct acquire_request *request)
+{
+	for (size_t i = 0; i < request->n_devices; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(request->devices[i], request->devices[j]) == 0)
+				return true;
+	return false;
+}
+
+static void check_request(struct broker *broker, struct peer *peer, const struct acquire_request *request,
+			  struct refusal *refusal)
+{
+	if (request->n_devices == 0 || request->n_devices > OPENER_DEVICES_MAX || is_repeated(request)) {
+		snprintf(refusal->word, sizeof(refusal->word), "devices");
+		refusal->number = OPENER_DEVICES_MAX;
+		refusal_set(refusal, REFUSAL_QUOTA, "a request names 1 to %d different devices", OPENER_DEVICES_MAX);
+	} else if (quota_count(&broker->quota, peer->identity->uid) >= broker->limits.leases_per_uid) {
+		snprintf(refusal->word, sizeof(refusal->word), "leases");
+		refusal->number = broker->limits.leases_per_uid;
+		refusal_set(refusal, REFUSAL_QUOTA,
+			    "uid %u has %u leases, as many as MaxLeasesPerUser= in iommud.conf admits; release one",
+			    peer->identity->uid, broker->limits.leases_per_uid);
+	}
+}
+
+void broker_acquire(struct broker *broker, struct peer *peer, const struct acquire_request *request,
+		    acquire_done_fn done, void *userdata)
+{
+	const char *devices[OPENER_DEVICES_MAX + 1] = { NULL };
+	struct judgement judgement = {
+		.identity = peer->identity,
+		.devices = devices,
+		.backend = request->backend,
+		.consent = request->consent,
+	};
+	struct acquire *acquire = NULL;
+	int r = 0;
+
+	check_request(broker, peer, request, &judgement.refusal);
+	if (!judgement.refusal.kind) {
+		memcpy(devices, request->devices, request->n_devices * sizeof(*devices));
+		r = judge(broker, &judgement);
+	}
+	if (r == 0 && !judgement.refusal.kind)
+		r = lease_begin(broker, peer, request, &judgement, &acquire);
+	if (r < 0 || judgement.refusal.kind) {
+		if (r == 0)
+			event_denied(broker, peer->identity, &judgement.refusal);
+		done(userdata, r, NULL, NULL, r < 0 ? NULL : &judgement.refusal);
+		refusal_clear(&judgement.refusal);
+		return;
+	}
+	acquire->done = done;
+	acquire->userdata = userdata;
+	acquire_prepare(acquire);
+}

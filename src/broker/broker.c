@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The broker's life: made, driven by the event loop, given a new policy, freed. What it does is in the files beside. */
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/internal.h"
+#include "util/log.h"
+
+/*
+ * Label conflicts of the groups that exist are errors of the set. A conflict that arises later, by a device that appears, is
+ * found by judge.c and makes that group unleasable.
+ */
+static int find_label_conflict(struct broker *broker, const struct policy *policy, char *refused, size_t refused_size)
+{
+	struct policy_label_conflict conflict;
+	const struct group *group;
+
+	list_for_each(group, registry_groups(broker->registry), link) {
+		struct policy_subject *members = calloc(group->n_devices + 1, sizeof(*members));
+		const struct device *device;
+		size_t n = 0;
+		bool found;
+
+		if (!members)
+			return -ENOMEM;
+		list_for_each(device, &group->devices, group_link)
+			members[n++] = (struct policy_subject){ .id = &device->id, .driver = device->driver };
+		found = policy_find_label_conflict(policy, members, n, &conflict);
+		if (found)
+			snprintf(
+				refused, refused_size,
+				"%s:%u: error: label '%s' for %s, but %s:%u gives '%s' to %s, and both are in group %u; a group "
+				"has one label",
+				conflict.first_file, conflict.first_line,
+				conflict.first_label ? conflict.first_label : "none",
+				members[conflict.first].id->address, conflict.second_file, conflict.second_line,
+				conflict.second_label ? conflict.second_label : "none",
+				members[conflict.second].id->address, group->id);
+		free(members);
+		if (found)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int broker_set_policy(struct broker *broker, struct policy *policy, char *refused, size_t refused_size)
+{
+	const struct group *group;
+	int r = find_label_conflict(broker, policy, refused, refused_size);
+
+	if (r < 0)
+		return r;
+	policy_free(broker->policy);
+	broker->policy = policy;
+	list_for_each(group, registry_groups(broker->registry), link)
+		watch_judge_group(broker, group->id);
+	event_publish(broker, LOG_INFO,
+		      (struct broker_event){ .name = "policyLoaded",
+					     .group = -1,
+					     .lease = -1,
+					     .uid = -1,
+					     .viable = -1,
+					     .message = "a new policy is in force" });
+	return 0;
+}
+
+const struct policy *broker_get_policy(const struct broker *broker)
+{
+	return broker->policy;
+}
+
+struct registry *broker_get_registry(const struct broker *broker)
+{
+	return broker->registry;
+}
+
+int broker_new(const struct broker_config *config, struct broker **ret)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+
+	if (!broker)
+		return -ENOMEM;
+	broker->registry = config->registry;
+	broker->helper = config->helper;
+	broker->dev_fd = config->dev_fd;
+	broker->openers = config->openers;
+	broker->limits = config->limits;
+	broker->event = config->event;
+	broker->userdata = config->userdata;
+	broker->retry_usec = UINT64_MAX;
+	list_init(&broker->leases);
+	/* Blocking for the threads that write, so that no result is lost; not for us. */
+	if (pipe2(broker->completion_fd, O_CLOEXEC) < 0 || fcntl(broker->completion_fd[0], F_SETFL, O_NONBLOCK) < 0) {
+		int r = -errno;
+
+		free(broker);
+		return r;
+	}
+	broker->policy = config->policy;
+	watch_begin(broker);
+	*ret = broker;
+	return 0;
+}
+
+struct broker *broker_free(struct broker *broker)
+{
+	struct lease *lease, *following;
+
+	if (!broker)
+		return NULL;
+	registry_set_listener(broker->registry, NULL, NULL);
+	list_for_each_safe(lease, following, &broker->leases, link)
+		lease_free(lease);
+	policy_free(broker->policy);
+	quota_clear(&broker->quota);
+	free(broker->groups);
+	close_fd(broker->completion_fd[0]);
+	close_fd(broker->completion_fd[1]);
+	free(broker);
+	return NULL;
+}
+
+int broker_get_fd(const struct broker *broker)
+{
+	return broker->completion_fd[0];
+}
+
+void broker_dispatch(struct broker *broker)
+{
+	acquire_dispatch_completion(broker);
+}
+
+uint64_t broker_next_deadline(const struct broker *broker)
+{
+	uint64_t next = broker->retry_usec;
+	const struct lease *lease;
+
+	list_for_each(lease, &broker->leases, link)
+		if (lease->deadline_usec < next)
+			next = lease->deadline_usec;
+	return next;
+}
+
+static void lease_expire(struct lease *lease)
+{
+	switch (lease->state) {
+	case LEASE_PREPARING:
+		acquire_expire(lease);
+		break;
+	case LEASE_RELEASING:
+		release_expire(lease);
+		break;
+	case LEASE_REQUESTED:
+	case LEASE_ACTIVE:
+	case LEASE_VIOLATED:
+	case LEASE_LINGERING:
+	case LEASE_RELEASED:
+	case LEASE_FAILED:
+	case LEASE_STATES:
+		lease->deadline_usec = UINT64_MAX;
+		break;
+	}
+}
+
+/* The helper is tried again only while something waits for it. */
+static void retry_helper(struct broker *broker)
+{
+	broker->retry_usec = UINT64_MAX;
+	if (helper_client_is_connected(broker->helper) || helper_client_connect(broker->helper) == 0)
+		recover_begin(broker);
+	else
+		recover_retry_later(broker);
+}
+
+void broker_expire(struct broker *broker, uint64_t now)
+{
+	struct lease *lease, *following;
+
+	if (broker->retry_usec <= now)
+		retry_helper(broker);
+	list_for_each_safe(lease, following, &broker->leases, link)
+		if (lease->deadline_usec <= now)
+			lease_expire(lease);
+}
+
+struct list_link *broker_leases(struct broker *broker)
+{
+	return &broker->leases;
+}

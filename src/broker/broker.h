@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The broker joins topology, policy and hardware: it judges, leases, hands out and takes back. It knows nothing of varlink:
+ * clients are peers, answers are callbacks. Everything runs on the caller's thread (one opener, which may block, runs on a
+ * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
+ *
+ * Where to look: judge.c decides, acquire.c takes, release.c gives back, watch.c follows the devices, recover.c cleans up
+ * after a helper or a former broker, events.c tells everybody.
+ */
+#ifndef IOMMUD_BROKER_BROKER_H
+#define IOMMUD_BROKER_BROKER_H
+
+#include "broker/lease.h"
+#include "broker/refusal.h"
+#include "policy/policy.h"
+#include "topology/registry.h"
+
+struct helper_client;
+
+struct broker_limits {
+	unsigned int leases_per_uid;
+	uint64_t prepare_timeout_usec; /* from Acquire to the descriptors */
+	uint64_t linger_after_usec; /* a release that takes longer is shown as lingering */
+};
+
+/* Something that happened. Texts are borrowed for the time of the call; what does not apply is NULL or -1. */
+struct broker_event {
+	uint64_t sequence;
+	const char *name; /* "leaseGranted" and so on: see iommuctl(1) */
+	const char *device;
+	int64_t group;
+	int64_t lease;
+	int64_t uid; /* whom it is about; others but root do not see it */
+	const char *driver;
+	const char *label;
+	int viable; /* -1: not said */
+	const char *message;
+};
+
+struct broker_config {
+	struct registry *registry; /* borrowed; its listener is the broker's from now on */
+	struct helper_client *helper; /* borrowed */
+	struct policy *policy; /* taken over */
+	int dev_fd; /* of /dev, borrowed */
+	const struct opener *const *openers; /* in order of preference, NULL-terminated, borrowed */
+	struct broker_limits limits;
+	void (*event)(void *userdata, const struct broker_event *event);
+	void *userdata;
+};
+
+/* The registry must have been scanned. 0 or a negative errno (then the policy is the caller's still). */
+int broker_new(const struct broker_config *config, struct broker **ret);
+/* Ends nothing: drivers stay as they are, and the helper's journal knows them. Accepts NULL, returns NULL. */
+struct broker *broker_free(struct broker *broker);
+
+/* ---- what the event loop does ---- */
+
+/* Poll for reading, then dispatch: results of opener threads. */
+int broker_get_fd(const struct broker *broker);
+void broker_dispatch(struct broker *broker);
+/* Microseconds of CLOCK_MONOTONIC at which broker_expire() must be called; UINT64_MAX: never. Ask after each dispatch. */
+uint64_t broker_next_deadline(const struct broker *broker);
+void broker_expire(struct broker *broker, uint64_t now_usec);
+
+/* From the monitor: a device changed, a node is ready, events were lost. */
+void broker_device_changed(struct broker *broker, const char *address);
+void broker_node_ready(struct broker *broker);
+void broker_resync(struct broker *broker);
+
+/* The helper was connected (again), or has gone. */
+void broker_helper_connected(struct broker *broker);
+void broker_helper_lost(struct broker *broker);
+
+/*
+ * Puts a new policy in force (taken over). A set whose static labels differ within a group that exists is refused:
+ * -EINVAL, `refused` says where; then the policy is still the caller's and the old one stays.
+ */
+int broker_set_policy(struct broker *broker, struct policy *policy, char *refused, size_t refused_size);
+const struct policy *broker_get_policy(const struct broker *broker);
+struct registry *broker_get_registry(const struct broker *broker);
+
+/* ---- peers: one for each connection ---- */
+
+/* `identity` and `socket_fd` are borrowed for the peer's life. NULL when out of memory. */
+struct peer *peer_new(struct broker *broker, const struct identity *identity, int socket_fd);
+/* The client is gone: its leases end, an acquire under way is called off. Accepts NULL, returns NULL. */
+struct peer *peer_free(struct peer *peer);
+const struct identity *peer_get_identity(const struct peer *peer);
+/* Root, who sees everything. */
+bool peer_is_admin(const struct peer *peer);
+/* Whether a rule would allow this peer the device: what it may see in lists and events. */
+bool peer_may_see(const struct peer *peer, const struct device *device);
+bool peer_may_see_event(const struct peer *peer, const struct broker_event *event);
+
+/* ---- requests ---- */
+
+struct acquire_request {
+	const char *const *devices; /* addresses */
+	size_t n_devices;
+	const char *backend; /* "auto", "iommufd", "legacy"; NULL: auto */
+	const char *consent; /* the token, NULL: none */
+};
+
+/*
+ * The outcome, exactly once unless the peer is freed before: either a lease with what was opened (borrowed: take what is to
+ * be kept, the rest is closed afterwards), or a refusal. A fault is a negative `error` with neither.
+ */
+typedef void (*acquire_done_fn)(void *userdata, int error, const struct lease *lease, struct opened *opened,
+				const struct refusal *refusal);
+
+/* May call `done` before it returns. One at a time for a peer. */
+void broker_acquire(struct broker *broker, struct peer *peer, const struct acquire_request *request,
+		    acquire_done_fn done, void *userdata);
+
+/* Begins the end of one lease of the peer's (any lease, for root). Returns false when there is no such lease. */
+bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
+
+/* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
+struct explanation {
+	struct policy_decision decision; /* its texts are the policy's: use it before the next broker_set_policy() */
+	unsigned int group;
+	struct verdict verdict;
+	struct bystanders bystanders;
+	char token[DIGEST_HEX_SIZE]; /* empty: no consent is needed */
+	const struct opener *opener; /* NULL: none fits */
+	struct refusal refusal; /* the first thing that stands against it; REFUSAL_NONE: it would be granted */
+	char plan[OPENER_DEVICES_MAX][160];
+	size_t n_plan;
+};
+
+/* 0; or a negative errno. An unknown device is in the refusal. `identity` is who would ask. */
+int broker_explain(struct broker *broker, const struct identity *identity, const char *address, const char *backend,
+		   struct explanation *ret);
+void explanation_clear(struct explanation *explanation);
+
+/* ---- looking ---- */
+
+/* struct lease by `link`. */
+struct list_link *broker_leases(struct broker *broker);
+/* The lease that holds a group, NULL: nobody. */
+struct lease *broker_group_holder(const struct broker *broker, unsigned int group);
+/* The group's verdict now, label conflicts included. 0 or -ENOMEM; the caller clears it. */
+int broker_judge_group(struct broker *broker, const struct group *group, struct verdict *ret);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which lease holds which group: a table by group number, since the kernel numbers groups densely from 0. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/internal.h"
+
+#define GROUP_NUMBER_MAX (1u << 20)
+
+struct group_state *group_state_get(struct broker *broker, unsigned int group)
+{
+	struct group_state *larger;
+	size_t n = broker->n_groups ? broker->n_groups : 64;
+
+	if (group < broker->n_groups)
+		return &broker->groups[group];
+	if (group >= GROUP_NUMBER_MAX)
+		return NULL;
+	while (n <= group)
+		n *= 2;
+	larger = reallocarray(broker->groups, n, sizeof(*larger));
+	if (!larger)
+		return NULL;
+	memset(larger + broker->n_groups, 0, (n - broker->n_groups) * sizeof(*larger));
+	broker->groups = larger;
+	broker->n_groups = n;
+	return &broker->groups[group];
+}
+
+int groups_hold(struct broker *broker, struct lease *lease)
+{
+	for (size_t i = 0; i < lease->n_devices; i++)
+		if (!group_state_get(broker, lease->devices[i].group))
+			return -ENOMEM;
+	for (size_t i = 0; i < lease->n_devices; i++)
+		broker->groups[lease->devices[i].group].holder = lease;
+	return 0;
+}
+
+void groups_let_go(struct broker *broker, struct lease *lease)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		struct group_state *state = group_state_get(broker, lease->devices[i].group);
+
+		if (state && state->holder == lease)
+			state->holder = NULL;
+	}
+}
+
+struct lease *broker_group_holder(const struct broker *broker, unsigned int group)
+{
+	return group < broker->n_groups ? broker->groups[group].holder : NULL;
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one place where it is decided whether a request is granted. It asks, in this order: is there such a device, does the
+ * policy allow it, do the labels agree, does somebody have it, is the group as large as the rule admits, is it viable, does
+ * the client know whom it takes along, is there a backend. The first no is the refusal. It changes nothing, so that Explain
+ * asks the same questions, and so that a lease can be judged again before its descriptors go out.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/internal.h"
+#include "util/log.h"
+
+static bool text_equals(const char *left, const char *right)
+{
+	return left == right || (left && right && strcmp(left, right) == 0);
+}
+
+static const char *text_or(const char *text, const char *otherwise)
+{
+	return text && text[0] ? text : otherwise;
+}
+
+static bool is_listed(const char *const *list, const char *text)
+{
+	for (; *list; list++)
+		if (strcmp(*list, text) == 0)
+			return true;
+	return false;
+}
+
+static int set_text(char **target, const char *text)
+{
+	free(*target);
+	*target = text ? strdup(text) : NULL;
+	return text && !*target ? -ENOMEM : 0;
+}
+
+static void refuse_missing(struct refusal *refusal, const char *address)
+{
+	snprintf(refusal->device, sizeof(refusal->device), "%s", address);
+	refusal_set(refusal, REFUSAL_NO_SUCH_DEVICE,
+		    "no device %.40s with an IOMMU group; see 'iommuctl list', and whether the IOMMU is on "
+		    "(intel_iommu=on, amd_iommu=on)",
+		    address);
+}
+
+/* Addresses of a group's members, copied: reading one anew may free any of the structures. */
+static int copy_members(const struct group *group, char (**ret)[DEVICE_ADDRESS_MAX], size_t *ret_n)
+{
+	char(*members)[DEVICE_ADDRESS_MAX] = calloc(group->n_devices, sizeof(*members));
+	const struct device *device;
+	size_t n = 0;
+
+	if (!members)
+		return -ENOMEM;
+	list_for_each(device, &group->devices, group_link)
+		memcpy(members[n++], device->id.address, sizeof(*members));
+	*ret = members;
+	*ret_n = n;
+	return 0;
+}
+
+static int refresh_group(struct broker *broker, const struct device *device)
+{
+	char(*members)[DEVICE_ADDRESS_MAX];
+	size_t n;
+	int r = copy_members(device->group, &members, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = registry_refresh(broker->registry, members[i]);
+		if (r == -ENOENT) /* a member that went is not in the way */
+			r = 0;
+	}
+	if (r != -ENOMEM)
+		free(members);
+	return r;
+}
+
+int judge_refresh(struct broker *broker, const char *const *devices, const char **missing)
+{
+	for (; *devices; devices++) {
+		const struct device *device = NULL;
+		int r = device_address_is_valid(*devices) ? registry_refresh(broker->registry, *devices) : -ENOENT;
+
+		if (r == 0)
+			device = registry_find_device(broker->registry, *devices);
+		if (device)
+			r = refresh_group(broker, device);
+		if (r == 0 && device)
+			continue;
+		*missing = *devices;
+		return r < 0 ? r : -ENOENT;
+	}
+	return 0;
+}
+
+void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
+		  struct policy_decision *ret)
+{
+	struct policy_subject subject = { .id = &device->id, .driver = device->driver };
+	struct lease *holder = broker_group_holder(broker, device->group->id);
+	const struct lease_device *leased = holder ? lease_find_device(holder, device->id.address) : NULL;
+
+	/* A rule that names the host's driver goes on to fit while we have the device on vfio. */
+	if (leased)
+		subject.driver = leased->driver;
+	policy_decide(broker->policy, &subject, identity, ret);
+}
+
+static int check_policy(const struct device *device, const struct policy_decision *decision, struct refusal *refusal)
+{
+	if (device->bridge) {
+		refusal_set(refusal, REFUSAL_DENIED, "%s is a bridge: it carries other devices and is never handed out",
+			    device->id.address);
+		return 0;
+	}
+	if (decision->action == POLICY_ALLOW)
+		return 0;
+	refusal->line = decision->line;
+	refusal_set(refusal, REFUSAL_DENIED, "%s: %s", device->id.address, decision->reason);
+	return set_text(&refusal->file, decision->file);
+}
+
+/* One label for all devices of a request, and the one that the group carries while somebody has it. */
+static int check_label(struct broker *broker, const struct judgement *judgement, const struct device *device,
+		       const char *label, bool first, struct refusal *refusal)
+{
+	const struct lease *holder = broker_group_holder(broker, device->group->id);
+	bool held = holder && holder != judgement->self;
+	const char *present = held ? holder->label : judgement->label;
+
+	if ((first && !held) || text_equals(present, label))
+		return 0;
+	refusal_set(refusal, REFUSAL_LABEL_MISMATCH,
+		    held ? "group %u carries the label %s until its last device is back, and %s would get %s by %s:%u"
+			 : "all devices of a request get one label: group %u, label %s, but %s would get %s by %s:%u",
+		    device->group->id, text_or(present, "(none)"), device->id.address, text_or(label, "(none)"),
+		    refusal->file, refusal->line);
+	if (set_text(&refusal->label, present) < 0 || set_text(&refusal->other_label, label) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static void check_holder(struct broker *broker, const struct judgement *judgement, const struct device *device,
+			 struct refusal *refusal)
+{
+	const struct lease *holder = broker_group_holder(broker, device->group->id);
+	char who[64];
+
+	if (!holder || holder == judgement->self)
+		return;
+	if (holder->uid == (uid_t)-1)
+		snprintf(who, sizeof(who), "a client of a former iommud");
+	else if (judgement->identity->uid == 0 || judgement->identity->uid == holder->uid)
+		snprintf(who, sizeof(who), "pid %d of uid %u", (int)holder->pid, holder->uid);
+	else
+		snprintf(who, sizeof(who), "another user");
+	refusal->state = holder->state;
+	snprintf(refusal->holder, sizeof(refusal->holder), "%s", who);
+	refusal_set(refusal, REFUSAL_BUSY, "%s: group %u is %s, held by %s; it is free again when that client lets go",
+		    device->id.address, device->group->id, lease_state_name(holder->state), who);
+}
+
+static int add_bystander(struct bystanders *bystanders, const struct device *device)
+{
+	struct bystander *larger = reallocarray(bystanders->list, bystanders->n + 1, sizeof(*larger));
+	struct bystander *bystander;
+
+	if (!larger)
+		return -ENOMEM;
+	bystanders->list = larger;
+	bystander = &larger[bystanders->n++];
+	memset(bystander, 0, sizeof(*bystander));
+	memcpy(bystander->device, device->id.address, sizeof(bystander->device));
+	memcpy(bystander->driver, device->driver, sizeof(bystander->driver));
+	snprintf(bystander->ids, sizeof(bystander->ids), "%04x:%04x", device->id.vendor, device->id.device);
+	if (device->driver[0])
+		snprintf(bystander->action, sizeof(bystander->action), "stays on %s", device->driver);
+	else
+		snprintf(bystander->action, sizeof(bystander->action), "stays without a driver");
+	return 0;
+}
+
+/*
+ * The token is a digest of what the client is told, and of the membership: who brings it back has seen the list as it is
+ * now. It is knowledge, not authority.
+ */
+static void make_token(const struct group *group, const struct bystanders *bystanders, char ret[DIGEST_HEX_SIZE])
+{
+	uint8_t value[DIGEST_SIZE];
+	struct digest digest;
+	const struct device *device;
+
+	digest_begin(&digest);
+	digest_add(&digest, &group->id, sizeof(group->id));
+	list_for_each(device, &group->devices, group_link)
+		digest_add_text(&digest, device->id.address);
+	for (size_t i = 0; i < bystanders->n; i++) {
+		digest_add_text(&digest, bystanders->list[i].device);
+		digest_add_text(&digest, bystanders->list[i].ids);
+		digest_add_text(&digest, bystanders->list[i].action);
+	}
+	digest_end(&digest, value);
+	digest_to_hex(value, ret);
+}
+
+int judge_bystanders(const struct group *group, const char *const *devices, struct bystanders *ret,
+		     char ret_token[DIGEST_HEX_SIZE])
+{
+	struct bystanders bystanders = { 0 };
+	const struct device *device;
+
+	list_for_each(device, &group->devices, group_link) {
+		if (is_listed(devices, device->id.address))
+			continue;
+		if (add_bystander(&bystanders, device) < 0) {
+			bystanders_clear(&bystanders);
+			return -ENOMEM;
+		}
+	}
+	make_token(group, &bystanders, ret_token);
+	*ret = bystanders;
+	return 0;
+}
+
+static int check_scope(const struct device *device, enum policy_scope scope, struct refusal *refusal)
+{
+	static const char *const nobody[] = { NULL };
+	char token[DIGEST_HEX_SIZE];
+
+	if (scope == POLICY_WHOLE || device->group->n_devices == 1)
+		return 0;
+	refusal_set(
+		refusal, REFUSAL_NOT_SINGLETON,
+		"%s shares group %u with %zu more, and %s:%u admits groups of one device only; GroupScope=whole there "
+		"would admit it, with all of its members",
+		device->id.address, device->group->id, device->group->n_devices - 1, text_or(refusal->file, "the rule"),
+		refusal->line);
+	return judge_bystanders(device->group, nobody, &refusal->bystanders, token);
+}
+
+/* Two members that one client would get under different labels: nobody can have the group. */
+static int add_label_conflict(struct broker *broker, const struct group *group, struct verdict *verdict)
+{
+	struct blocker blocker = { .kind = BLOCKER_LABEL_CONFLICT };
+	struct policy_label_conflict conflict;
+	struct policy_subject *members;
+	const struct device *device;
+	size_t n = 0;
+	int r = 0;
+
+	if (group->n_devices < 2)
+		return 0;
+	members = calloc(group->n_devices, sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	list_for_each(device, &group->devices, group_link)
+		members[n++] = (struct policy_subject){ .id = &device->id, .driver = device->driver };
+	if (policy_find_label_conflict(broker->policy, members, n, &conflict)) {
+		snprintf(blocker.device, sizeof(blocker.device), "%s", members[conflict.second].id->address);
+		snprintf(blocker.message, sizeof(blocker.message), "%s would get label %s by %s:%u, but %s %s by %s:%u",
+			 members[conflict.first].id->address, text_or(conflict.first_label, "(none)"),
+			 conflict.first_file, conflict.first_line, members[conflict.second].id->address,
+			 text_or(conflict.second_label, "(none)"), conflict.second_file, conflict.second_line);
+		snprintf(blocker.remedy, sizeof(blocker.remedy),
+			 "give all members of group %u the same Label= in both rules", group->id);
+		r = verdict_add(verdict, &blocker);
+	}
+	free(members);
+	return r;
+}
+
+int judge_group(struct broker *broker, const struct group *group, const char *const *moving, struct verdict *ret)
+{
+	struct viability_options options = {
+		.unsafe_interrupts_allowed = registry_unsafe_interrupts_allowed(broker->registry),
+		.moving = moving,
+	};
+	struct verdict verdict = { 0 };
+	int r = viability_judge(group, &options, &verdict);
+
+	if (r == 0)
+		r = add_label_conflict(broker, group, &verdict);
+	if (r < 0) {
+		verdict_clear(&verdict);
+		return r;
+	}
+	*ret = verdict;
+	return 0;
+}
+
+int broker_judge_group(struct broker *broker, const struct group *group, struct verdict *ret)
+{
+	return judge_group(broker, group, NULL, ret);
+}
+
+static int check_viability(struct broker *broker, const struct judgement *judgement, const struct device *device,
+			   struct refusal *refusal)
+{
+	const struct blocker *first;
+	int r = judge_group(broker, device->group, judgement->devices, &refusal->verdict);
+
+	if (r < 0 || verdict_is_viable(&refusal->verdict))
+		return r;
+	first = &refusal->verdict.blockers[0];
+	refusal_set(refusal, REFUSAL_NOT_VIABLE, "group %u is not viable: %s; %s%s", device->group->id, first->message,
+		    first->remedy, refusal->verdict.n_blockers > 1 ? " (and more: see 'iommuctl explain')" : "");
+	return 0;
+}
+
+/* A request for devices of several groups brings several tokens, separated by commas. */
+static bool consents(const char *consent, const char *token)
+{
+	const char *found = consent ? strstr(consent, token) : NULL;
+	size_t length = strlen(token);
+
+	return found && (found == consent || found[-1] == ',') && (found[length] == ',' || found[length] == '\0');
+}
+
+static int check_consent(const struct judgement *judgement, const struct device *device, struct refusal *refusal)
+{
+	int r = judge_bystanders(device->group, judgement->devices, &refusal->bystanders, refusal->token);
+
+	if (r < 0 || refusal->bystanders.n == 0 || consents(judgement->consent, refusal->token))
+		return r;
+	refusal_set(
+		refusal, REFUSAL_CONSENT_REQUIRED,
+		"group %u has %zu more member%s, within reach of whoever gets %s; say that you know, by bringing the token",
+		device->group->id, refusal->bystanders.n, refusal->bystanders.n == 1 ? "" : "s", device->id.address);
+	return 0;
+}
+
+unsigned int judge_backend_word(const char *word)
+{
+	if (!word || strcmp(word, "auto") == 0)
+		return POLICY_BACKEND_ANY;
+	if (strcmp(word, opener_iommufd.name) == 0)
+		return POLICY_BACKEND_IOMMUFD;
+	if (strcmp(word, opener_legacy.name) == 0)
+		return POLICY_BACKEND_LEGACY;
+	return 0;
+}
+
+const struct opener *judge_opener(struct broker *broker, unsigned int backends)
+{
+	for (const struct opener *const *opener = broker->openers; *opener; opener++)
+		if ((judge_backend_word((*opener)->name) & backends) && (*opener)->available(broker->dev_fd))
+			return *opener;
+	return NULL;
+}
+
+static void check_backend(struct broker *broker, struct judgement *judgement, struct refusal *refusal)
+{
+	snprintf(refusal->word, sizeof(refusal->word), "%s", text_or(judgement->backend, "auto"));
+	if (judgement->backends == 0) {
+		refusal_set(refusal, REFUSAL_BACKEND_UNAVAILABLE, "%s:%u does not admit the backend %s",
+			    text_or(refusal->file, "the rule"), refusal->line, refusal->word);
+		return;
+	}
+	judgement->opener = judge_opener(broker, judgement->backends);
+	if (!judgement->opener)
+		refusal_set(
+			refusal, REFUSAL_BACKEND_UNAVAILABLE,
+			"this kernel does not offer the backend %s: /dev/iommu is missing for iommufd, /dev/vfio/vfio for "
+			"legacy; load the modules iommufd or vfio_iommu_type1, or use a kernel that has them",
+			refusal->word);
+}
+
+/* All questions about one device of the request. The first no ends it. */
+static int judge_device(struct broker *broker, struct judgement *judgement, const char *address)
+{
+	const struct device *device = registry_find_device(broker->registry, address);
+	bool first = address == judgement->devices[0];
+	struct refusal *refusal = &judgement->refusal;
+	struct policy_decision decision;
+	const char *label;
+	int r;
+
+	refusal_clear(refusal);
+	if (!device) {
+		refuse_missing(refusal, address);
+		return 0;
+	}
+	memcpy(refusal->device, device->id.address, sizeof(refusal->device));
+	refusal->group = device->group->id;
+	judge_decide(broker, device, judgement->identity, &decision);
+	r = check_policy(device, &decision, refusal);
+	if (r < 0 || refusal->kind)
+		return r;
+	label = decision.label_kind == POLICY_LABEL_NONE ? NULL : decision.label;
+	refusal->line = decision.line;
+	r = set_text(&refusal->file, decision.file);
+	if (r == 0)
+		r = check_label(broker, judgement, device, label, first, refusal);
+	if (r < 0 || refusal->kind)
+		return r;
+	if (first)
+		judgement->label = label;
+	judgement->backends &= decision.backends;
+	check_holder(broker, judgement, device, refusal);
+	if (!refusal->kind)
+		r = check_scope(device, decision.scope, refusal);
+	if (r == 0 && !refusal->kind)
+		r = check_viability(broker, judgement, device, refusal);
+	if (r == 0 && !refusal->kind)
+		r = check_consent(judgement, device, refusal);
+	return r;
+}
+
+int judge(struct broker *broker, struct judgement *judgement)
+{
+	struct refusal *refusal = &judgement->refusal;
+	const char *missing;
+	int r = judge_refresh(broker, judgement->devices, &missing);
+
+	if (r == -ENOENT) {
+		refuse_missing(refusal, missing);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	judgement->backends = judge_backend_word(judgement->backend);
+	for (const char *const *address = judgement->devices; *address; address++) {
+		r = judge_device(broker, judgement, *address);
+		if (r < 0 || refusal->kind)
+			return r;
+	}
+	check_backend(broker, judgement, refusal);
+	if (!refusal->kind)
+		refusal_clear(refusal);
+	return 0;
+}

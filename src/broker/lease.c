@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The lease object and its state table. What happens in a state is in acquire.c and release.c. */
+#include "broker/lease.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define TO(state) (1u << LEASE_##state)
+
+/* Which state may follow which. A lease that came out of the helper's journal begins at requested, too. */
+static const struct {
+	const char *name;
+	unsigned int next;
+} lease_states[LEASE_STATES] = {
+	[LEASE_REQUESTED] = { "requested", TO(PREPARING) | TO(RELEASING) | TO(FAILED) },
+	[LEASE_PREPARING] = { "preparing", TO(ACTIVE) | TO(RELEASING) | TO(FAILED) },
+	[LEASE_ACTIVE] = { "active", TO(VIOLATED) | TO(RELEASING) },
+	[LEASE_VIOLATED] = { "violated", TO(ACTIVE) | TO(RELEASING) },
+	[LEASE_RELEASING] = { "releasing", TO(LINGERING) | TO(RELEASED) },
+	[LEASE_LINGERING] = { "lingering", TO(RELEASED) },
+	[LEASE_RELEASED] = { "released", 0 },
+	[LEASE_FAILED] = { "failed", 0 },
+};
+
+struct lease *lease_new(struct broker *broker, size_t n_devices)
+{
+	struct lease *lease = calloc(1, sizeof(*lease) + n_devices * sizeof(lease->devices[0]));
+
+	if (!lease)
+		return NULL;
+	list_init(&lease->link);
+	list_init(&lease->peer_link);
+	lease->broker = broker;
+	lease->uid = (uid_t)-1;
+	lease->deadline_usec = UINT64_MAX;
+	lease->n_devices = n_devices;
+	for (size_t i = 0; i < n_devices; i++)
+		lease->devices[i].sysfs_fd = -1;
+	return lease;
+}
+
+struct lease *lease_free(struct lease *lease)
+{
+	if (!lease)
+		return NULL;
+	list_unlink(&lease->link);
+	list_unlink(&lease->peer_link);
+	for (size_t i = 0; i < lease->n_devices; i++)
+		close_fd(lease->devices[i].sysfs_fd);
+	free(lease->label);
+	free(lease);
+	return NULL;
+}
+
+bool lease_can_become(enum lease_state from, enum lease_state to)
+{
+	return lease_states[from].next & (1u << to);
+}
+
+void lease_set_state(struct lease *lease, enum lease_state state)
+{
+	if (!lease_can_become(lease->state, state)) {
+		log_line(LOG_CRIT, "lease %llu can't go from %s to %s: this is a bug", (unsigned long long)lease->id,
+			 lease_state_name(lease->state), lease_state_name(state));
+		abort();
+	}
+	lease->state = state;
+}
+
+bool lease_holds_group(const struct lease *lease, unsigned int group)
+{
+	for (size_t i = 0; i < lease->n_devices; i++)
+		if (lease->devices[i].group == group)
+			return true;
+	return false;
+}
+
+struct lease_device *lease_find_device(struct lease *lease, const char *address)
+{
+	for (size_t i = 0; i < lease->n_devices; i++)
+		if (strcmp(lease->devices[i].id.address, address) == 0)
+			return &lease->devices[i];
+	return NULL;
+}
+
+const char *lease_state_name(enum lease_state state)
+{
+	return lease_states[state].name;
+}

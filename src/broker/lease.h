@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A lease: who has which devices, and how far that is. The unit of ownership is the group, the unit of hand-out is the
+ * device; one lease may hold several devices behind one IOMMU descriptor. It holds no VFIO descriptor: those go to the
+ * client and are closed here.
+ */
+#ifndef IOMMUD_BROKER_LEASE_H
+#define IOMMUD_BROKER_LEASE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "hw/opener.h"
+#include "util/device-id.h"
+#include "util/list.h"
+
+struct broker;
+struct peer;
+struct acquire;
+
+enum lease_state {
+	LEASE_REQUESTED,
+	LEASE_PREPARING, /* the helper binds drivers, udev makes nodes ready, the opener opens */
+	LEASE_ACTIVE,
+	LEASE_VIOLATED, /* active, but the group is not viable any more */
+	LEASE_RELEASING, /* the helper puts the drivers back */
+	LEASE_LINGERING, /* the same, but the kernel waits for descriptors that are still out */
+	LEASE_RELEASED,
+	LEASE_FAILED,
+	LEASE_STATES
+};
+
+struct lease_device {
+	struct device_id id;
+	unsigned int group;
+	char driver[DEVICE_DRIVER_MAX]; /* when it was judged, before we moved it; empty: none */
+	uint64_t transaction; /* of the helper, 0: nothing to undo */
+	bool restoring; /* RESTORE was sent, its last reply is out */
+	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
+};
+
+struct lease {
+	struct list_link link; /* broker::leases */
+	struct list_link peer_link; /* peer::leases, or alone when the client is gone */
+	struct broker *broker;
+	struct peer *peer; /* NULL: the client is gone */
+	uint64_t id;
+	enum lease_state state;
+	uid_t uid; /* (uid_t)-1: found in the helper's journal, its client is unknown */
+	pid_t pid;
+	char *label; /* NULL: none; fixed when the lease is made */
+	const struct opener *opener;
+	uint64_t deadline_usec; /* of the present state, UINT64_MAX: none */
+	struct acquire *acquire; /* what waits for the outcome, while preparing */
+	size_t n_devices;
+	struct lease_device devices[];
+};
+
+/* A lease in LEASE_REQUESTED, in no list; devices are to be filled in by the caller. NULL when out of memory. */
+struct lease *lease_new(struct broker *broker, size_t n_devices);
+/* Unlinks and frees; it must have come to an end, or never begun. Accepts NULL, returns NULL. */
+struct lease *lease_free(struct lease *lease);
+
+/* Whether the state table allows the step. */
+bool lease_can_become(enum lease_state from, enum lease_state to);
+/* The one function that changes a state. A step that the table does not have is a bug and ends the process. */
+void lease_set_state(struct lease *lease, enum lease_state state);
+
+/* The device's descriptors may be out: neither it nor its group can be given to somebody else. */
+bool lease_holds_group(const struct lease *lease, unsigned int group);
+struct lease_device *lease_find_device(struct lease *lease, const char *address);
+
+/* "active" and so on, as in io.iommud.varlink. */
+const char *lease_state_name(enum lease_state state);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A refusal is an ordinary outcome, not a fault: it says what was refused, why, and what the client or the administrator
+ * can do about it. One structure for all kinds; which members count is said at each kind. varlink/errors.c turns it
+ * into the named error.
+ */
+#ifndef IOMMUD_BROKER_REFUSAL_H
+#define IOMMUD_BROKER_REFUSAL_H
+
+#include <stdint.h>
+
+#include "broker/lease.h"
+#include "topology/viability.h"
+#include "util/digest.h"
+
+enum refusal_kind {
+	REFUSAL_NONE,
+	REFUSAL_NO_SUCH_DEVICE, /* device */
+	REFUSAL_NO_SUCH_LEASE, /* number: the lease */
+	REFUSAL_DENIED, /* device; file and line, if a rule decided */
+	REFUSAL_NOT_VIABLE, /* group, verdict */
+	REFUSAL_CONSENT_REQUIRED, /* group, bystanders, token */
+	REFUSAL_NOT_SINGLETON, /* group, bystanders: its members */
+	REFUSAL_LABEL_MISMATCH, /* group, device, label: the one there is, other_label: the one that was wanted */
+	REFUSAL_BUSY, /* group, device, state, holder */
+	REFUSAL_BACKEND_UNAVAILABLE, /* word: the backend */
+	REFUSAL_QUOTA, /* word: what, number: the limit */
+	REFUSAL_TIMED_OUT, /* word: the step */
+	REFUSAL_PREPARE_FAILED, /* device, word: the step, number: errno */
+};
+
+/* A member of the group that was not asked for. */
+struct bystander {
+	char device[DEVICE_ADDRESS_MAX];
+	char ids[12]; /* "8086:10d3" */
+	char driver[DEVICE_DRIVER_MAX];
+	char action[64]; /* what the lease would do to it */
+};
+
+struct bystanders {
+	struct bystander *list;
+	size_t n;
+};
+
+struct refusal {
+	enum refusal_kind kind;
+	char message[768];
+	char device[DEVICE_ADDRESS_MAX];
+	unsigned int group;
+	char *file;
+	unsigned int line;
+	char *label; /* NULL: none */
+	char *other_label;
+	char word[32];
+	uint64_t number;
+	enum lease_state state;
+	char holder[96];
+	char token[DIGEST_HEX_SIZE];
+	struct verdict verdict;
+	struct bystanders bystanders;
+};
+
+/* Sets kind and message of an empty refusal. */
+void refusal_set(struct refusal *refusal, enum refusal_kind kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Frees what it owns and empties it. */
+void refusal_clear(struct refusal *refusal);
+void bystanders_clear(struct bystanders *bystanders);
+
+#endif

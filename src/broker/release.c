@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Giving back. A device is free when the helper has put it on its former driver; that waits until the kernel has no
+ * descriptor of it left, which may be long after its client is gone: the lease lingers until then, and so does its hold on
+ * the groups. A helper that goes away in the middle is asked again when it is back: its journal knows the transaction.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/internal.h"
+#include "util/log.h"
+
+/* Which request of the helper a reply belongs to. The lease may be asked about twice: see helper-client.h. */
+struct restore_reply {
+	struct lease *lease;
+	size_t device;
+};
+
+/* The lease is over in every respect: its groups are free. It is freed. */
+static void lease_end(struct lease *lease, enum lease_state state)
+{
+	struct broker *broker = lease->broker;
+	unsigned int groups[OPENER_DEVICES_MAX];
+	size_t n = lease->n_devices;
+
+	for (size_t i = 0; i < n; i++)
+		groups[i] = lease->devices[i].group;
+	lease_set_state(lease, state);
+	groups_let_go(broker, lease);
+	if (lease->uid != (uid_t)-1)
+		quota_give(&broker->quota, lease->uid);
+	event_lease(lease, LOG_INFO, "leaseReleased", "lease %llu of uid %d ended, its devices are free",
+		    (unsigned long long)lease->id, (int)lease->uid);
+	lease_free(lease);
+	for (size_t i = 0; i < n; i++)
+		watch_judge_group(broker, groups[i]);
+}
+
+static bool has_transactions(const struct lease *lease)
+{
+	for (size_t i = 0; i < lease->n_devices; i++)
+		if (lease->devices[i].transaction)
+			return true;
+	return false;
+}
+
+static void release_linger(struct lease *lease)
+{
+	lease->deadline_usec = UINT64_MAX;
+	if (lease->state != LEASE_RELEASING)
+		return;
+	lease_set_state(lease, LEASE_LINGERING);
+	event_lease(
+		lease, LOG_NOTICE, "leaseLingering",
+		"lease %llu of uid %d is over, but descriptors of its devices are still out; they are free when the last "
+		"one is closed",
+		(unsigned long long)lease->id, (int)lease->uid);
+}
+
+static void restore_done(struct lease *lease, struct lease_device *device, const struct helper_reply *reply)
+{
+	device->transaction = 0;
+	device->restoring = false;
+	/* Not -ENOENT alone: whatever goes wrong, the next event or judgement reads it again. */
+	(void)registry_refresh(lease->broker->registry, device->id.address);
+	if (reply->status == HELPER_FAULT)
+		event_lease(lease, LOG_ERR, "restoreFailed",
+			    "%s could not be put back on its driver: step %s: %s; bind it by hand", device->id.address,
+			    helper_step_name(reply->step), strerror(reply->error));
+	else if (reply->status == HELPER_REPLACED)
+		event_lease(lease, LOG_NOTICE, "deviceReplaced",
+			    "%s is another device now, or gone: nothing was put back", device->id.address);
+	if (!has_transactions(lease))
+		lease_end(lease, LEASE_RELEASED);
+}
+
+static void restore_replied(void *userdata, int error, const struct helper_reply *reply)
+{
+	struct restore_reply *context = userdata;
+	struct lease *lease = context->lease;
+	struct lease_device *device = &lease->devices[context->device];
+
+	if (error == 0 && reply->status == HELPER_TIMED_OUT) {
+		release_linger(lease);
+		return; /* the last reply is still to come */
+	}
+	free(context);
+	if (error < 0) {
+		device->restoring = false;
+		recover_retry_later(lease->broker);
+	} else if (reply->status == HELPER_BUSY) {
+		/* Another job of the device ends first. */
+		device->restoring = false;
+		recover_retry_later(lease->broker);
+	} else {
+		restore_done(lease, device, reply);
+	}
+}
+
+static int send_restore(struct lease *lease, size_t i)
+{
+	struct restore_reply *context = malloc(sizeof(*context));
+	int r;
+
+	if (!context)
+		return -ENOMEM;
+	*context = (struct restore_reply){ .lease = lease, .device = i };
+	r = helper_client_restore(lease->broker->helper, lease->devices[i].transaction, restore_replied, context);
+	if (r < 0)
+		free(context);
+	return r;
+}
+
+void release_resume(struct lease *lease)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		struct lease_device *device = &lease->devices[i];
+
+		if (!device->transaction || device->restoring)
+			continue;
+		device->restoring = send_restore(lease, i) == 0;
+		if (!device->restoring)
+			recover_retry_later(lease->broker);
+	}
+}
+
+void release_begin(struct lease *lease)
+{
+	lease_set_state(lease, LEASE_RELEASING);
+	lease->deadline_usec = now_usec() + lease->broker->limits.linger_after_usec;
+	lease->peer = NULL;
+	list_unlink(&lease->peer_link);
+	if (has_transactions(lease))
+		release_resume(lease);
+	else
+		lease_end(lease, LEASE_RELEASED);
+}
+
+void release_failed(struct lease *lease)
+{
+	if (has_transactions(lease))
+		release_begin(lease);
+	else
+		lease_end(lease, LEASE_FAILED);
+}
+
+void release_expire(struct lease *lease)
+{
+	release_linger(lease);
+}
+
+bool broker_release(struct broker *broker, struct peer *peer, uint64_t id)
+{
+	struct lease *lease;
+
+	list_for_each(lease, &broker->leases, link) {
+		if (lease->id != id || (lease->peer != peer && !peer_is_admin(peer)))
+			continue;
+		if (lease->state != LEASE_ACTIVE && lease->state != LEASE_VIOLATED)
+			return false;
+		release_begin(lease);
+		return true;
+	}
+	return false;
+}
