@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The broker's structures as the JSON that io.iommud.varlink describes. Each returns a new object, NULL: out of memory. */
+#ifndef IOMMUD_VARLINK_CONVERT_H
+#define IOMMUD_VARLINK_CONVERT_H
+
+#include <json-c/json.h>
+
+#include "broker/broker.h"
+
+struct device_names;
+
+json_object *convert_device(struct broker *broker, struct device_names *names, const struct peer *peer,
+			    const struct device *device);
+json_object *convert_group(struct broker *broker, const struct group *group);
+json_object *convert_lease(const struct lease *lease, const struct peer *peer);
+json_object *convert_blockers(const struct verdict *verdict);
+json_object *convert_bystanders(const struct bystanders *bystanders);
+json_object *convert_explanation(const struct explanation *explanation);
+json_object *convert_event(const struct broker_event *event);
+/* The answer of Acquire. `fds` (room for VARLINK_FDS_MAX) takes over what was opened, in the order of the indexes. */
+json_object *convert_grant(const struct lease *lease, struct opened *opened, int *fds, size_t *n_fds);
+
+#endif

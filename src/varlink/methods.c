@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a request goes in: one function for each verb of io.iommud. It turns parameters into a call of the broker and its
+ * outcome into a reply; it decides nothing.
+ */
+#include "varlink/methods.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io.iommud.varlink.h"
+#include "util/cleanup.h"
+#include "util/json-build.h"
+#include "varlink/convert.h"
+#include "varlink/errors.h"
+#include "varlink/session.h"
+
+/* ---- lists ---- */
+
+static int list_begin(struct varlink_call *call, enum listing_kind kind)
+{
+	struct session *session = session_of_call(call);
+
+	session->listing = (struct listing){ .call = call, .kind = kind, .last_group = -1 };
+	return session_list(session);
+}
+
+static int list_devices(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	return list_begin(call, LISTING_DEVICES);
+}
+
+static int list_groups(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	return list_begin(call, LISTING_GROUPS);
+}
+
+static int list_leases(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	return list_begin(call, LISTING_LEASES);
+}
+
+static int subscribe(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	return session_subscribe(session_of_call(call), call);
+}
+
+/* ---- Describe ---- */
+
+struct device_parameters {
+	const char *device;
+};
+
+static const struct json_field describe_fields[] = {
+	{ "device", JSON_FIELD_STRING, offsetof(struct device_parameters, device), true },
+};
+
+static int refuse_unknown(struct varlink_call *call, const char *address)
+{
+	struct refusal refusal = { 0 };
+
+	snprintf(refusal.device, sizeof(refusal.device), "%.39s", address);
+	refusal_set(&refusal, REFUSAL_NO_SUCH_DEVICE, "no device %.40s with an IOMMU group; see 'iommuctl list'", address);
+	return errors_reply(call, &refusal);
+}
+
+/* What a user may not see is answered as what does not exist. */
+static int describe(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	const struct device_parameters *wanted = parameters;
+	struct service *service = userdata;
+	struct session *session = session_of_call(call);
+	struct json_build build = json_build_object();
+	const struct device *device = NULL;
+
+	if (device_address_is_valid(wanted->device) &&
+	    registry_refresh(broker_get_registry(service->broker), wanted->device) == 0)
+		device = registry_find_device(broker_get_registry(service->broker), wanted->device);
+	if (!device || !peer_may_see(session->peer, device)) {
+		json_object_put(json_build_end(&build));
+		return refuse_unknown(call, wanted->device);
+	}
+	json_build_add(&build, "device", convert_device(service->broker, service->names, session->peer, device));
+	json_build_add(&build, "group", convert_group(service->broker, device->group));
+	return varlink_reply(call, json_build_end(&build), NULL, 0, false);
+}
+
+/* ---- Explain ---- */
+
+struct explain_parameters {
+	const char *device;
+	const char *backend;
+	const char *as;
+};
+
+static const struct json_field explain_fields[] = {
+	{ "device", JSON_FIELD_STRING, offsetof(struct explain_parameters, device), true },
+	{ "backend", JSON_FIELD_STRING, offsetof(struct explain_parameters, backend), false },
+	{ "as", JSON_FIELD_STRING, offsetof(struct explain_parameters, as), false },
+};
+
+/* A decimal id, or -1. */
+static long parse_id(const char *text)
+{
+	char *end;
+	long id;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -1;
+	errno = 0;
+	id = strtol(text, &end, 10);
+	return errno || *end || id >= UINT32_MAX ? -1 : id;
+}
+
+/* USER or USER:GROUP, names or numbers. Asks the user database, which may take a while: hence for root only. */
+static int parse_identity(const char *text, struct identity *ret)
+{
+	_cleanup_free_ char *user = strdup(text);
+	const struct passwd *passwd;
+	char *group_name;
+	gid_t gid = (gid_t)-1;
+	long uid;
+
+	if (!user)
+		return -ENOMEM;
+	group_name = strchr(user, ':');
+	if (group_name) {
+		const struct group *group;
+
+		*group_name++ = '\0';
+		group = getgrnam(group_name);
+		if (!group && parse_id(group_name) < 0)
+			return -ENOENT;
+		gid = group ? group->gr_gid : (gid_t)parse_id(group_name);
+	}
+	passwd = getpwnam(user);
+	uid = passwd ? (long)passwd->pw_uid : parse_id(user);
+	return uid < 0 ? -ENOENT : identity_from_user(uid, gid, ret);
+}
+
+static int refuse_backend(struct varlink_call *call, const char *backend)
+{
+	struct refusal refusal = { 0 };
+
+	snprintf(refusal.word, sizeof(refusal.word), "%.30s", backend);
+	refusal_set(&refusal, REFUSAL_BACKEND_UNAVAILABLE, "no backend is called %.30s; there are auto, iommufd and legacy",
+		    backend);
+	return errors_reply(call, &refusal);
+}
+
+static bool is_backend(const char *word)
+{
+	return !word || strcmp(word, "auto") == 0 || strcmp(word, opener_iommufd.name) == 0 ||
+	       strcmp(word, opener_legacy.name) == 0;
+}
+
+static int refuse_as(struct varlink_call *call, const char *device, const char *format, const char *as)
+{
+	struct refusal refusal = { 0 };
+
+	snprintf(refusal.device, sizeof(refusal.device), "%.39s", device);
+	refusal_set(&refusal, REFUSAL_DENIED, format, as);
+	return errors_reply(call, &refusal);
+}
+
+static int explain_to(struct varlink_call *call, struct broker *broker, const struct identity *identity,
+		      const struct explain_parameters *wanted)
+{
+	struct explanation explanation;
+	int r = broker_explain(broker, identity, wanted->device, wanted->backend, &explanation);
+
+	if (r < 0)
+		return r;
+	if (explanation.refusal.kind == REFUSAL_NO_SUCH_DEVICE)
+		r = errors_reply(call, &explanation.refusal);
+	else
+		r = varlink_reply(call, convert_explanation(&explanation), NULL, 0, false);
+	explanation_clear(&explanation);
+	return r;
+}
+
+static int explain(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	const struct explain_parameters *wanted = parameters;
+	struct service *service = userdata;
+	struct session *session = session_of_call(call);
+	struct identity other = IDENTITY_INIT;
+	int r;
+
+	if (!is_backend(wanted->backend))
+		return refuse_backend(call, wanted->backend);
+	if (!wanted->as)
+		return explain_to(call, service->broker, peer_get_identity(session->peer), wanted);
+	if (!peer_is_admin(session->peer))
+		return refuse_as(call, wanted->device, "only root may ask what %.64s would get", wanted->as);
+	r = parse_identity(wanted->as, &other);
+	if (r < 0)
+		return refuse_as(call, wanted->device, "there is no user or group like %.64s (USER or USER:GROUP)",
+				 wanted->as);
+	r = explain_to(call, service->broker, &other, wanted);
+	identity_clear(&other);
+	return r;
+}
+
+/* ---- Acquire and Release ---- */
+
+struct acquire_parameters {
+	struct json_string_list devices;
+	const char *backend;
+	const char *consent;
+};
+
+static const struct json_field acquire_fields[] = {
+	{ "devices", JSON_FIELD_STRING_LIST, offsetof(struct acquire_parameters, devices), true },
+	{ "backend", JSON_FIELD_STRING, offsetof(struct acquire_parameters, backend), false },
+	{ "consent", JSON_FIELD_STRING, offsetof(struct acquire_parameters, consent), false },
+};
+
+static void send_grant(struct varlink_call *call, const struct lease *lease, struct opened *opened)
+{
+	int fds[VARLINK_FDS_MAX];
+	size_t n_fds = 0;
+	json_object *parameters = convert_grant(lease, opened, fds, &n_fds);
+
+	/* When the client is gone, or there is no memory, the connection ends, and the lease with it. */
+	(void)varlink_reply(call, parameters, fds, n_fds, false);
+}
+
+static void acquired(void *userdata, int error, const struct lease *lease, struct opened *opened,
+		     const struct refusal *refusal)
+{
+	struct session *session = userdata;
+	struct varlink_call *call = session->acquire;
+	struct refusal fault = { 0 };
+
+	session->acquire = NULL;
+	if (lease) {
+		send_grant(call, lease, opened);
+	} else if (refusal) {
+		(void)errors_reply(call, refusal);
+	} else {
+		snprintf(fault.word, sizeof(fault.word), "judge");
+		fault.number = -error;
+		refusal_set(&fault, REFUSAL_PREPARE_FAILED, "iommud could not serve this: %s; see 'journalctl -u iommud'",
+			    strerror(-error));
+		(void)errors_reply(call, &fault);
+	}
+}
+
+static int acquire(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	const struct acquire_parameters *wanted = parameters;
+	struct service *service = userdata;
+	struct session *session = session_of_call(call);
+	struct acquire_request request = {
+		.devices = (const char *const *)wanted->devices.items,
+		.n_devices = wanted->devices.n,
+		.backend = wanted->backend,
+		.consent = wanted->consent,
+	};
+
+	if (!is_backend(wanted->backend))
+		return refuse_backend(call, wanted->backend);
+	session->acquire = call;
+	broker_acquire(service->broker, session->peer, &request, acquired, session);
+	return 0;
+}
+
+struct release_parameters {
+	uint64_t lease;
+};
+
+static const struct json_field release_fields[] = {
+	{ "lease", JSON_FIELD_U64, offsetof(struct release_parameters, lease), true },
+};
+
+static int release(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	const struct release_parameters *wanted = parameters;
+	struct service *service = userdata;
+	struct refusal refusal = { 0 };
+
+	if (broker_release(service->broker, session_of_call(call)->peer, wanted->lease))
+		return varlink_reply(call, NULL, NULL, 0, false);
+	refusal.number = wanted->lease;
+	refusal_set(&refusal, REFUSAL_NO_SUCH_LEASE,
+		    "no lease %llu is yours to release; see 'iommuctl status'", (unsigned long long)wanted->lease);
+	return errors_reply(call, &refusal);
+}
+
+#define FIELDS(table, type) .fields = (table), .n_fields = ARRAY_SIZE(table), .parameters_size = sizeof(type)
+
+const struct varlink_method iommud_methods[] = {
+	{ .name = "io.iommud.ListDevices", .flags = VARLINK_REQUIRES_MORE, .handle = list_devices },
+	{ .name = "io.iommud.ListGroups", .flags = VARLINK_REQUIRES_MORE, .handle = list_groups },
+	{ .name = "io.iommud.ListLeases", .flags = VARLINK_REQUIRES_MORE, .handle = list_leases },
+	{ .name = "io.iommud.Subscribe", .flags = VARLINK_REQUIRES_MORE, .handle = subscribe },
+	{ .name = "io.iommud.Describe", FIELDS(describe_fields, struct device_parameters), .handle = describe },
+	{ .name = "io.iommud.Explain", FIELDS(explain_fields, struct explain_parameters), .handle = explain },
+	{ .name = "io.iommud.Acquire",
+	  .flags = VARLINK_NO_ONEWAY,
+	  FIELDS(acquire_fields, struct acquire_parameters),
+	  .handle = acquire },
+	{ .name = "io.iommud.Release", FIELDS(release_fields, struct release_parameters), .handle = release },
+};
+
+const size_t iommud_n_methods = ARRAY_SIZE(iommud_methods);
+
+const struct varlink_interface iommud_interface = { .name = "io.iommud", .description = io_iommud_idl };

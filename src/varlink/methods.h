@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verbs of io.iommud, for varlink_server_config. */
+#ifndef IOMMUD_VARLINK_METHODS_H
+#define IOMMUD_VARLINK_METHODS_H
+
+#include "varlink/server.h"
+
+extern const struct varlink_method iommud_methods[];
+extern const size_t iommud_n_methods;
+extern const struct varlink_interface iommud_interface;
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a connection is in the middle of. Promises that a client that does not read costs a bounded amount: lists are made
+ * as they are read, and events beyond the queue are left out and owned up to by the event `lost`.
+ */
+#include "varlink/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/json-build.h"
+#include "varlink/convert.h"
+
+#define LIST_QUEUE_MAX 65536  /* bytes of a list that wait in the queue */
+#define EVENT_QUEUE_MAX 262144 /* bytes of events */
+
+struct session *session_of_call(const struct varlink_call *call)
+{
+	return varlink_connection_get_userdata(varlink_call_get_connection(call));
+}
+
+int session_connected(void *userdata, struct varlink_connection *connection)
+{
+	struct service *service = userdata;
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return -ENOMEM;
+	list_init(&session->subscriber_link);
+	session->service = service;
+	session->connection = connection;
+	session->peer = peer_new(service->broker, varlink_connection_get_identity(connection),
+				 varlink_connection_get_fd(connection));
+	if (!session->peer) {
+		free(session);
+		return -ENOMEM;
+	}
+	varlink_connection_set_userdata(connection, session);
+	return 0;
+}
+
+void session_disconnected(void *userdata, struct varlink_connection *connection)
+{
+	struct session *session = varlink_connection_get_userdata(connection);
+
+	if (!session)
+		return;
+	varlink_connection_set_userdata(connection, NULL);
+	list_unlink(&session->subscriber_link);
+	/* The end of its leases is an event: this session hears none any more. */
+	session->subscription = NULL;
+	session->acquire = NULL;
+	session->peer = peer_free(session->peer);
+	free(session);
+}
+
+/* ---- lists ---- */
+
+static const struct device *next_device(struct session *session)
+{
+	struct listing *listing = &session->listing;
+	const struct device *device;
+
+	list_for_each (device, registry_devices(broker_get_registry(session->service->broker)), link)
+		if (strcmp(device->id.address, listing->last_device) > 0 && peer_may_see(session->peer, device))
+			return device;
+	return NULL;
+}
+
+static bool may_see_group(struct session *session, const struct group *group)
+{
+	const struct device *device;
+
+	list_for_each (device, &group->devices, group_link)
+		if (peer_may_see(session->peer, device))
+			return true;
+	return false;
+}
+
+static const struct group *next_group(struct session *session)
+{
+	const struct group *group;
+
+	list_for_each (group, registry_groups(broker_get_registry(session->service->broker)), link)
+		if ((int64_t)group->id > session->listing.last_group && may_see_group(session, group))
+			return group;
+	return NULL;
+}
+
+static const struct lease *next_lease(struct session *session)
+{
+	bool admin = peer_is_admin(session->peer);
+	const struct lease *lease;
+
+	list_for_each (lease, broker_leases(session->service->broker), link)
+		if (lease->id > session->listing.last_lease &&
+		    (admin || lease->uid == peer_get_identity(session->peer)->uid))
+			return lease;
+	return NULL;
+}
+
+/* Makes the next element and moves on. false: there is none. */
+static bool list_next(struct session *session, struct json_build *build)
+{
+	struct listing *listing = &session->listing;
+	struct service *service = session->service;
+	const struct device *device;
+	const struct group *group;
+	const struct lease *lease;
+
+	switch (listing->kind) {
+	case LISTING_DEVICES:
+		device = next_device(session);
+		if (!device)
+			return false;
+		memcpy(listing->last_device, device->id.address, sizeof(listing->last_device));
+		json_build_add(build, "device", convert_device(service->broker, service->names, session->peer, device));
+		return true;
+	case LISTING_GROUPS:
+		group = next_group(session);
+		if (!group)
+			return false;
+		listing->last_group = group->id;
+		json_build_add(build, "group", convert_group(service->broker, group));
+		return true;
+	case LISTING_LEASES:
+		lease = next_lease(session);
+		if (!lease)
+			return false;
+		listing->last_lease = lease->id;
+		json_build_add(build, "lease", convert_lease(lease, session->peer));
+		return true;
+	}
+	return false;
+}
+
+int session_list(struct session *session)
+{
+	struct varlink_call *call = session->listing.call;
+
+	while (varlink_connection_queued(session->connection) < LIST_QUEUE_MAX) {
+		struct json_build build = json_build_object();
+		bool more = list_next(session, &build);
+		json_object *parameters = json_build_end(&build);
+		int r;
+
+		if (!parameters)
+			return -ENOMEM;
+		if (!more)
+			session->listing.call = NULL;
+		r = varlink_reply(call, parameters, NULL, 0, more);
+		if (!more || r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void session_drained(void *userdata, struct varlink_connection *connection)
+{
+	struct session *session = varlink_connection_get_userdata(connection);
+
+	if (session && session->listing.call)
+		(void)session_list(session); /* a client that went is told to us by `disconnected` */
+}
+
+/* ---- events ---- */
+
+static int send_event(struct session *session, const struct broker_event *event)
+{
+	return varlink_reply(session->subscription, convert_event(event), NULL, 0, true);
+}
+
+static int send_own_event(struct session *session, uint64_t sequence, const char *name, const char *message)
+{
+	struct broker_event event = {
+		.sequence = sequence, .name = name, .group = -1, .lease = -1, .uid = -1, .viable = -1, .message = message
+	};
+
+	return send_event(session, &event);
+}
+
+static void deliver(struct session *session, const struct broker_event *event)
+{
+	if (varlink_connection_queued(session->connection) > EVENT_QUEUE_MAX) {
+		session->lost = true;
+		return;
+	}
+	if (session->lost) {
+		session->lost = false;
+		if (send_own_event(session, event->sequence - 1, "lost",
+				   "events were left out because they were not read; list what you need anew") < 0)
+			return;
+	}
+	(void)send_event(session, event); /* as above */
+}
+
+void session_publish(void *userdata, const struct broker_event *event)
+{
+	struct service *service = userdata;
+	struct session *session, *following;
+
+	list_for_each_safe (session, following, &service->subscribers, subscriber_link)
+		if (session->subscription && peer_may_see_event(session->peer, event))
+			deliver(session, event);
+}
+
+int session_subscribe(struct session *session, struct varlink_call *call)
+{
+	session->subscription = call;
+	list_append(&session->service->subscribers, &session->subscriber_link);
+	return send_own_event(session, 0, "subscribed", "events follow");
+}
