@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -113,6 +115,52 @@ int identity_from_user(uid_t uid, gid_t gid, struct identity *ret)
 	identity.n_groups = n;
 	*ret = identity;
 	return 0;
+}
+
+/* A decimal id, or -1. (uint32_t)-1 is nobody's. */
+static long parse_id(const char *text)
+{
+	char *end;
+	long id;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -1;
+	errno = 0;
+	id = strtol(text, &end, 10);
+	return errno || *end || id >= UINT32_MAX ? -1 : id;
+}
+
+static long find_group(const char *text)
+{
+	const struct group *group = getgrnam(text);
+
+	return group ? (long)group->gr_gid : parse_id(text);
+}
+
+static long find_user(const char *text)
+{
+	const struct passwd *user = getpwnam(text);
+
+	return user ? (long)user->pw_uid : parse_id(text);
+}
+
+int identity_from_text(const char *text, struct identity *ret)
+{
+	_cleanup_free_ char *user = strdup(text);
+	char *group;
+	long uid, gid = -1;
+
+	if (!user)
+		return -ENOMEM;
+	group = strchr(user, ':');
+	if (group) {
+		*group++ = '\0';
+		gid = find_group(group);
+		if (gid < 0)
+			return -ENOENT;
+	}
+	uid = find_user(user);
+	return uid < 0 ? -ENOENT : identity_from_user((uid_t)uid, gid < 0 ? (gid_t)-1 : (gid_t)gid, ret);
 }
 
 void identity_clear(struct identity *identity)

@@ -6,14 +6,13 @@
 #include "varlink/methods.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io.iommud.varlink.h"
 #include "util/cleanup.h"
+#include "util/identity.h"
 #include "util/json-build.h"
 #include "varlink/convert.h"
 #include "varlink/errors.h"
@@ -103,45 +102,6 @@ static const struct json_field explain_fields[] = {
 	{ "as", JSON_FIELD_STRING, offsetof(struct explain_parameters, as), false },
 };
 
-/* A decimal id, or -1. */
-static long parse_id(const char *text)
-{
-	char *end;
-	long id;
-
-	if (text[0] < '0' || text[0] > '9')
-		return -1;
-	errno = 0;
-	id = strtol(text, &end, 10);
-	return errno || *end || id >= UINT32_MAX ? -1 : id;
-}
-
-/* USER or USER:GROUP, names or numbers. Asks the user database, which may take a while: hence for root only. */
-static int parse_identity(const char *text, struct identity *ret)
-{
-	_cleanup_free_ char *user = strdup(text);
-	const struct passwd *passwd;
-	char *group_name;
-	gid_t gid = (gid_t)-1;
-	long uid;
-
-	if (!user)
-		return -ENOMEM;
-	group_name = strchr(user, ':');
-	if (group_name) {
-		const struct group *group;
-
-		*group_name++ = '\0';
-		group = getgrnam(group_name);
-		if (!group && parse_id(group_name) < 0)
-			return -ENOENT;
-		gid = group ? group->gr_gid : (gid_t)parse_id(group_name);
-	}
-	passwd = getpwnam(user);
-	uid = passwd ? (long)passwd->pw_uid : parse_id(user);
-	return uid < 0 ? -ENOENT : identity_from_user(uid, gid, ret);
-}
-
 static int refuse_backend(struct varlink_call *call, const char *backend)
 {
 	struct refusal refusal = { 0 };
@@ -197,7 +157,7 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 		return explain_to(call, service->broker, peer_get_identity(session->peer), wanted);
 	if (!peer_is_admin(session->peer))
 		return refuse_as(call, wanted->device, "only root may ask what %.64s would get", wanted->as);
-	r = parse_identity(wanted->as, &other);
+	r = identity_from_text(wanted->as, &other);
 	if (r < 0)
 		return refuse_as(call, wanted->device, "there is no user or group like %.64s (USER or USER:GROUP)",
 				 wanted->as);

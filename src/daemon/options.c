@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "hw/helper-wire.h"
+
+enum {
+	OPTION_CONFIG = 256,
+	OPTION_LISTEN,
+	OPTION_HELPER,
+	OPTION_SYSFS,
+	OPTION_DEV,
+	OPTION_USER,
+	OPTION_POLICY,
+	OPTION_ANY_OWNER,
+	OPTION_CHECK_POLICY,
+	OPTION_DEBUG,
+	OPTION_HELP,
+	OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "listen", required_argument, NULL, OPTION_LISTEN },
+	{ "helper", required_argument, NULL, OPTION_HELPER },
+	{ "sysfs", required_argument, NULL, OPTION_SYSFS },
+	{ "dev", required_argument, NULL, OPTION_DEV },
+	{ "user", required_argument, NULL, OPTION_USER },
+	{ "policy", required_argument, NULL, OPTION_POLICY },
+	{ "policy-any-owner", no_argument, NULL, OPTION_ANY_OWNER },
+	{ "check-policy", no_argument, NULL, OPTION_CHECK_POLICY },
+	{ "debug", no_argument, NULL, OPTION_DEBUG },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void print_help(void)
+{
+	printf("Usage: iommud [OPTION]...\n"
+	       "       iommud --check-policy [DIR]...\n"
+	       "\n"
+	       "Brokers devices behind an IOMMU: judges groups, follows the policy, hands out descriptors.\n"
+	       "\n"
+	       "  --listen PATH        make this socket and listen on it (without: systemd's socket)\n"
+	       "  --user NAME          become this user before the first client is served\n"
+	       "  --config FILE        read this instead of /etc/iommud/iommud.conf\n"
+	       "  --policy DIR         read *.policy from here; may be repeated, the first has priority\n"
+	       "  --policy-any-owner   for development: policy files need not belong to root\n"
+	       "  --helper PATH        the socket of iommud-helper (%s)\n"
+	       "  --sysfs DIR          read this instead of /sys\n"
+	       "  --dev DIR            open nodes below this instead of /dev\n"
+	       "  --check-policy       check the policy, print all that is wrong with it, and exit\n"
+	       "  --debug              log more\n"
+	       "  --help, --version\n"
+	       "\n"
+	       "See iommud(8), iommud.policy(5), iommuctl(1).\n",
+	       HELPER_SOCKET);
+}
+
+static void add_policy_dir(struct options *options, const char *dir)
+{
+	for (size_t i = 0; i < OPTIONS_DIRS_MAX; i++)
+		if (!options->policy[i]) {
+			options->policy[i] = dir;
+			return;
+		}
+	fprintf(stderr, "iommud: more than %d policy folders\n", OPTIONS_DIRS_MAX);
+	exit(2);
+}
+
+static void set_option(struct options *options, int option)
+{
+	switch (option) {
+	case OPTION_CONFIG:
+		options->config = optarg;
+		return;
+	case OPTION_LISTEN:
+		options->listen = optarg;
+		return;
+	case OPTION_HELPER:
+		options->helper = optarg;
+		return;
+	case OPTION_SYSFS:
+		options->sysfs = optarg;
+		return;
+	case OPTION_DEV:
+		options->dev = optarg;
+		return;
+	case OPTION_USER:
+		options->user = optarg;
+		return;
+	case OPTION_POLICY:
+		add_policy_dir(options, optarg);
+		return;
+	case OPTION_ANY_OWNER:
+		options->any_owner = true;
+		return;
+	case OPTION_CHECK_POLICY:
+		options->check_policy = true;
+		return;
+	case OPTION_DEBUG:
+		options->log_level = LOG_DEBUG;
+		return;
+	case OPTION_HELP:
+		print_help();
+		exit(0);
+	case OPTION_VERSION:
+		printf("iommud %s\n", IOMMUD_VERSION);
+		exit(0);
+	default: /* getopt has said what is wrong */
+		fprintf(stderr, "iommud: see 'iommud --help'\n");
+		exit(2);
+	}
+}
+
+void options_parse(int argc, char **argv, struct options *ret)
+{
+	int option;
+
+	*ret = (struct options){ .helper = HELPER_SOCKET, .sysfs = "/sys", .dev = "/dev", .log_level = LOG_INFO };
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
+		set_option(ret, option);
+	for (; ret->check_policy && optind < argc; optind++)
+		add_policy_dir(ret, argv[optind]);
+	if (optind < argc) {
+		fprintf(stderr, "iommud: unexpected argument '%s'; see 'iommud --help'\n", argv[optind]);
+		exit(2);
+	}
+}
