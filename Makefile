@@ -26,7 +26,7 @@ OPTIMIZE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=address$(,)u
 	-O2 -D_FORTIFY_SOURCE=2)
 , := ,
 CFLAGS ?= -g
-PACKAGES := libsystemd libudev json-c libpci libmd
+PACKAGES := libsystemd libudev json-c libpci libmd libcap
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOMMUD_VERSION='"$(VERSION)"' -Isrc -Iinclude -I$(BUILD)/gen $(WARNINGS) \
 	$(if $(WERROR),-Werror) $(OPTIMIZE) -fstack-protector-strong -fvisibility=hidden -fPIC $(CFLAGS) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)

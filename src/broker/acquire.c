@@ -5,27 +5,12 @@
  * client gets one answer, after that began. An acquire owns its lease until it is active.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/internal.h"
 #include "util/log.h"
-
-/* One opener thread's work. It sees nothing else, and hands the job back through the broker's pipe. */
-struct open_job {
-	const struct opener *opener;
-	int completion_fd;
-	uint64_t lease;
-	int dev_fd;
-	struct opener_device devices[OPENER_DEVICES_MAX];
-	size_t n_devices;
-	struct opened opened;
-	int result;
-	char failed[256];
-};
 
 static void free_texts(char **texts)
 {
@@ -130,7 +115,7 @@ static void acquire_grant(struct acquire *acquire, struct opened *opened)
 	acquire_free(acquire);
 }
 
-static void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed)
+void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed)
 {
 	struct lease *lease = acquire->lease;
 
@@ -157,62 +142,6 @@ static void acquire_opened(struct acquire *acquire, int result, struct opened *o
 	acquire_fail(acquire, result);
 }
 
-static void *open_job_run(void *userdata)
-{
-	struct open_job *job = userdata;
-
-	job->result = job->opener->open(job->dev_fd, job->devices, job->n_devices, &job->opened, job->failed,
-					sizeof(job->failed));
-	/* A pointer is written whole or not at all; the pipe's other end lives as long as the process. */
-	while (write(job->completion_fd, &job, sizeof(job)) < 0 && errno == EINTR)
-		;
-	return NULL;
-}
-
-static struct open_job *open_job_free(struct open_job *job)
-{
-	for (size_t i = 0; i < job->n_devices; i++)
-		close_fd(job->devices[i].sysfs_fd);
-	close_fd(job->dev_fd);
-	free(job);
-	return NULL;
-}
-
-static struct open_job *open_job_new(struct lease *lease)
-{
-	struct open_job *job = calloc(1, sizeof(*job));
-
-	if (!job)
-		return NULL;
-	opened_init(&job->opened);
-	job->opener = lease->opener;
-	job->lease = lease->id;
-	job->completion_fd = lease->broker->completion_fd[1];
-	job->dev_fd = fcntl(lease->broker->dev_fd, F_DUPFD_CLOEXEC, 3);
-	for (; job->n_devices < lease->n_devices; job->n_devices++) {
-		const struct lease_device *device = &lease->devices[job->n_devices];
-		struct opener_device *target = &job->devices[job->n_devices];
-
-		memcpy(target->address, device->id.address, sizeof(target->address));
-		target->group = device->group;
-		target->sysfs_fd = fcntl(device->sysfs_fd, F_DUPFD_CLOEXEC, 3);
-	}
-	return job;
-}
-
-static int open_job_start(struct open_job *job)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int r;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	r = pthread_create(&thread, &attributes, open_job_run, job);
-	pthread_attr_destroy(&attributes);
-	return -r;
-}
-
 /* The folders of the devices are opened again for each try: a device that was replaced must not be opened. */
 static int hold_folders(struct lease *lease)
 {
@@ -232,54 +161,18 @@ static int hold_folders(struct lease *lease)
 static void acquire_open(struct acquire *acquire)
 {
 	struct lease *lease = acquire->lease;
-	struct open_job *job;
 	int r = hold_folders(lease);
 
 	if (r < 0) {
-		acquire_opened(acquire, r, &(struct opened){ .iommu_fd = -1, .container_fd = -1 },
-			       "the device is gone from sysfs");
+		struct opened nothing;
+
+		opened_init(&nothing);
+		acquire_opened(acquire, r, &nothing, "the device is gone from sysfs");
 		return;
 	}
-	job = open_job_new(lease);
-	if (!job) {
-		acquire_fail(acquire, -ENOMEM);
-		return;
-	}
-	if (job->opener->may_block && open_job_start(job) == 0) {
-		acquire->opening = true;
-		return;
-	}
-	r = job->opener->open(job->dev_fd, job->devices, job->n_devices, &job->opened, job->failed,
-			      sizeof(job->failed));
-	acquire_opened(acquire, r, &job->opened, job->failed);
-	open_job_free(job);
-}
-
-static struct lease *find_lease(struct broker *broker, uint64_t id)
-{
-	struct lease *lease;
-
-	list_for_each(lease, &broker->leases, link)
-		if (lease->id == id)
-			return lease;
-	return NULL;
-}
-
-void acquire_dispatch_completion(struct broker *broker)
-{
-	struct open_job *job;
-
-	while (read(broker->completion_fd[0], &job, sizeof(job)) == sizeof(job)) {
-		struct lease *lease = find_lease(broker, job->lease);
-
-		if (lease && lease->acquire) {
-			lease->acquire->opening = false;
-			acquire_opened(lease->acquire, job->result, &job->opened, job->failed);
-		} else {
-			opened_clear(&job->opened);
-		}
-		open_job_free(job);
-	}
+	r = open_begin(lease, &acquire->opening);
+	if (r < 0)
+		acquire_fail(acquire, r);
 }
 
 void acquire_retry(struct lease *lease)

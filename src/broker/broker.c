@@ -10,52 +10,19 @@
 #include <unistd.h>
 
 #include "broker/internal.h"
+#include "broker/labels.h"
 #include "util/log.h"
-
-/*
- * Label conflicts of the groups that exist are errors of the set. A conflict that arises later, by a device that appears, is
- * found by judge.c and makes that group unleasable.
- */
-static int find_label_conflict(struct broker *broker, const struct policy *policy, char *refused, size_t refused_size)
-{
-	struct policy_label_conflict conflict;
-	const struct group *group;
-
-	list_for_each(group, registry_groups(broker->registry), link) {
-		struct policy_subject *members = calloc(group->n_devices + 1, sizeof(*members));
-		const struct device *device;
-		size_t n = 0;
-		bool found;
-
-		if (!members)
-			return -ENOMEM;
-		list_for_each(device, &group->devices, group_link)
-			members[n++] = (struct policy_subject){ .id = &device->id, .driver = device->driver };
-		found = policy_find_label_conflict(policy, members, n, &conflict);
-		if (found)
-			snprintf(
-				refused, refused_size,
-				"%s:%u: error: label '%s' for %s, but %s:%u gives '%s' to %s, and both are in group %u; a group "
-				"has one label",
-				conflict.first_file, conflict.first_line,
-				conflict.first_label ? conflict.first_label : "none",
-				members[conflict.first].id->address, conflict.second_file, conflict.second_line,
-				conflict.second_label ? conflict.second_label : "none",
-				members[conflict.second].id->address, group->id);
-		free(members);
-		if (found)
-			return -EINVAL;
-	}
-	return 0;
-}
 
 int broker_set_policy(struct broker *broker, struct policy *policy, char *refused, size_t refused_size)
 {
+	struct label_conflict conflict;
 	const struct group *group;
-	int r = find_label_conflict(broker, policy, refused, refused_size);
+	int r = labels_find_any_conflict(policy, broker->registry, &conflict);
 
-	if (r < 0)
-		return r;
+	if (r == 1)
+		snprintf(refused, refused_size, "error: %s", conflict.message);
+	if (r != 0)
+		return r < 0 ? r : -EINVAL;
 	policy_free(broker->policy);
 	broker->policy = policy;
 	list_for_each(group, registry_groups(broker->registry), link)
@@ -133,7 +100,7 @@ int broker_get_fd(const struct broker *broker)
 
 void broker_dispatch(struct broker *broker)
 {
-	acquire_dispatch_completion(broker);
+	open_dispatch_completions(broker);
 }
 
 uint64_t broker_next_deadline(const struct broker *broker)

@@ -77,7 +77,7 @@ struct judgement {
 int judge(struct broker *broker, struct judgement *judgement);
 /* Reads the members of the groups of `devices` anew, for events may be late. -ENOENT: `missing` has no group. */
 int judge_refresh(struct broker *broker, const char *const *devices, const char **missing);
-/* The members of `group` that are not in `devices`, and the consent token for them. 0 or -ENOMEM. */
+/* consent.c: the members of `group` that are not in `devices`, and the consent token for them. 0 or -ENOMEM. */
 int judge_bystanders(const struct group *group, const char *const *devices, struct bystanders *ret,
 		     char ret_token[DIGEST_HEX_SIZE]);
 int judge_group(struct broker *broker, const struct group *group, const char *const *moving, struct verdict *ret);
@@ -101,7 +101,14 @@ void acquire_abandon(struct acquire *acquire);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease);
-void acquire_dispatch_completion(struct broker *broker);
+/* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */
+void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed);
+
+/* ---- open.c ---- */
+
+/* Has the lease's devices opened; acquire_opened() is called, now or (*ret_later is set then) from the broker's pipe. */
+int open_begin(struct lease *lease, bool *ret_later);
+void open_dispatch_completions(struct broker *broker);
 
 /* ---- release.c ---- */
 

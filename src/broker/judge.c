@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "broker/internal.h"
-#include "util/log.h"
+#include "broker/labels.h"
 
 static bool text_equals(const char *left, const char *right)
 {
@@ -21,14 +21,6 @@ static bool text_equals(const char *left, const char *right)
 static const char *text_or(const char *text, const char *otherwise)
 {
 	return text && text[0] ? text : otherwise;
-}
-
-static bool is_listed(const char *const *list, const char *text)
-{
-	for (; *list; list++)
-		if (strcmp(*list, text) == 0)
-			return true;
-	return false;
 }
 
 static int set_text(char **target, const char *text)
@@ -164,68 +156,6 @@ static void check_holder(struct broker *broker, const struct judgement *judgemen
 		    device->id.address, device->group->id, lease_state_name(holder->state), who);
 }
 
-static int add_bystander(struct bystanders *bystanders, const struct device *device)
-{
-	struct bystander *larger = reallocarray(bystanders->list, bystanders->n + 1, sizeof(*larger));
-	struct bystander *bystander;
-
-	if (!larger)
-		return -ENOMEM;
-	bystanders->list = larger;
-	bystander = &larger[bystanders->n++];
-	memset(bystander, 0, sizeof(*bystander));
-	memcpy(bystander->device, device->id.address, sizeof(bystander->device));
-	memcpy(bystander->driver, device->driver, sizeof(bystander->driver));
-	snprintf(bystander->ids, sizeof(bystander->ids), "%04x:%04x", device->id.vendor, device->id.device);
-	if (device->driver[0])
-		snprintf(bystander->action, sizeof(bystander->action), "stays on %s", device->driver);
-	else
-		snprintf(bystander->action, sizeof(bystander->action), "stays without a driver");
-	return 0;
-}
-
-/*
- * The token is a digest of what the client is told, and of the membership: who brings it back has seen the list as it is
- * now. It is knowledge, not authority.
- */
-static void make_token(const struct group *group, const struct bystanders *bystanders, char ret[DIGEST_HEX_SIZE])
-{
-	uint8_t value[DIGEST_SIZE];
-	struct digest digest;
-	const struct device *device;
-
-	digest_begin(&digest);
-	digest_add(&digest, &group->id, sizeof(group->id));
-	list_for_each(device, &group->devices, group_link)
-		digest_add_text(&digest, device->id.address);
-	for (size_t i = 0; i < bystanders->n; i++) {
-		digest_add_text(&digest, bystanders->list[i].device);
-		digest_add_text(&digest, bystanders->list[i].ids);
-		digest_add_text(&digest, bystanders->list[i].action);
-	}
-	digest_end(&digest, value);
-	digest_to_hex(value, ret);
-}
-
-int judge_bystanders(const struct group *group, const char *const *devices, struct bystanders *ret,
-		     char ret_token[DIGEST_HEX_SIZE])
-{
-	struct bystanders bystanders = { 0 };
-	const struct device *device;
-
-	list_for_each(device, &group->devices, group_link) {
-		if (is_listed(devices, device->id.address))
-			continue;
-		if (add_bystander(&bystanders, device) < 0) {
-			bystanders_clear(&bystanders);
-			return -ENOMEM;
-		}
-	}
-	make_token(group, &bystanders, ret_token);
-	*ret = bystanders;
-	return 0;
-}
-
 static int check_scope(const struct device *device, enum policy_scope scope, struct refusal *refusal)
 {
 	static const char *const nobody[] = { NULL };
@@ -246,31 +176,16 @@ static int check_scope(const struct device *device, enum policy_scope scope, str
 static int add_label_conflict(struct broker *broker, const struct group *group, struct verdict *verdict)
 {
 	struct blocker blocker = { .kind = BLOCKER_LABEL_CONFLICT };
-	struct policy_label_conflict conflict;
-	struct policy_subject *members;
-	const struct device *device;
-	size_t n = 0;
-	int r = 0;
+	struct label_conflict conflict;
+	int r = labels_find_conflict(broker->policy, group, &conflict);
 
-	if (group->n_devices < 2)
-		return 0;
-	members = calloc(group->n_devices, sizeof(*members));
-	if (!members)
-		return -ENOMEM;
-	list_for_each(device, &group->devices, group_link)
-		members[n++] = (struct policy_subject){ .id = &device->id, .driver = device->driver };
-	if (policy_find_label_conflict(broker->policy, members, n, &conflict)) {
-		snprintf(blocker.device, sizeof(blocker.device), "%s", members[conflict.second].id->address);
-		snprintf(blocker.message, sizeof(blocker.message), "%s would get label %s by %s:%u, but %s %s by %s:%u",
-			 members[conflict.first].id->address, text_or(conflict.first_label, "(none)"),
-			 conflict.first_file, conflict.first_line, members[conflict.second].id->address,
-			 text_or(conflict.second_label, "(none)"), conflict.second_file, conflict.second_line);
-		snprintf(blocker.remedy, sizeof(blocker.remedy),
-			 "give all members of group %u the same Label= in both rules", group->id);
-		r = verdict_add(verdict, &blocker);
-	}
-	free(members);
-	return r;
+	if (r <= 0)
+		return r;
+	memcpy(blocker.device, conflict.device, sizeof(blocker.device));
+	snprintf(blocker.message, sizeof(blocker.message), "%.255s", conflict.message);
+	snprintf(blocker.remedy, sizeof(blocker.remedy), "give all members of group %u the same Label= in both rules",
+		 group->id);
+	return verdict_add(verdict, &blocker);
 }
 
 int judge_group(struct broker *broker, const struct group *group, const char *const *moving, struct verdict *ret)

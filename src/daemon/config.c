@@ -15,9 +15,9 @@
 #define CONFIG_SIZE_MAX 65536
 
 enum unit {
-	UNIT_COUNT,   /* an unsigned int */
+	UNIT_COUNT, /* an unsigned int */
 	UNIT_SECONDS, /* kept as microseconds */
-	UNIT_BYTES,   /* with K or M */
+	UNIT_BYTES, /* with K or M */
 };
 
 static const struct key {
@@ -30,13 +30,15 @@ static const struct key {
 	unsigned long value; /* the default */
 } keys[] = {
 	{ "Limits", "MaxConnections", UNIT_COUNT, offsetof(struct config, max_connections), 1, 65536, 4096 },
-	{ "Limits", "MaxConnectionsPerUser", UNIT_COUNT, offsetof(struct config, max_connections_per_user), 1, 65536, 256 },
+	{ "Limits", "MaxConnectionsPerUser", UNIT_COUNT, offsetof(struct config, max_connections_per_user), 1, 65536,
+	  256 },
 	{ "Limits", "MaxLeasesPerUser", UNIT_COUNT, offsetof(struct config, max_leases_per_user), 1, 65536, 64 },
 	{ "Timeouts", "PrepareTimeoutSec", UNIT_SECONDS, offsetof(struct config, prepare_timeout_usec), 1, 3600, 60 },
 	{ "Timeouts", "LingerAfterSec", UNIT_SECONDS, offsetof(struct config, linger_after_usec), 0, 3600, 2 },
 	{ "Timeouts", "MessageTimeoutSec", UNIT_SECONDS, offsetof(struct config, message_timeout_usec), 1, 3600, 10 },
 	{ "Timeouts", "SendTimeoutSec", UNIT_SECONDS, offsetof(struct config, send_timeout_usec), 1, 3600, 30 },
-	{ "Events", "BufferSize", UNIT_BYTES, offsetof(struct config, event_buffer_size), 65536, 1ul << 30, 128ul << 20 },
+	{ "Events", "BufferSize", UNIT_BYTES, offsetof(struct config, event_buffer_size), 65536, 1ul << 30,
+	  128ul << 20 },
 };
 
 static void set_value(const struct key *key, struct config *config, unsigned long value)

@@ -75,9 +75,9 @@ static void helper_reloaded(void *userdata, int error, const struct helper_reply
 {
 	const struct manager *manager = userdata;
 
-	if (error < 0 ||
-	    memcmp(reply->digest, policy_digest(broker_get_policy(manager->broker)), DIGEST_SIZE) != 0)
-		log_error("iommud-helper did not load the same policy; it will refuse: see 'journalctl -u iommud-helper'");
+	if (error < 0 || memcmp(reply->digest, policy_digest(broker_get_policy(manager->broker)), DIGEST_SIZE) != 0)
+		log_error(
+			"iommud-helper did not load the same policy; it will refuse: see 'journalctl -u iommud-helper'");
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -256,8 +256,9 @@ static int make_topology(struct manager *manager, const struct config *config)
 	if (r >= 0)
 		r = monitor_new(config->event_buffer_size, &monitor_handler, manager, &manager->monitor);
 	if (r == 1)
-		log_warning("the buffer for device events is as small as the kernel's default, for CAP_NET_ADMIN is missing; "
-			    "bursts will cost a scan of sysfs");
+		log_warning(
+			"the buffer for device events is as small as the kernel's default, for CAP_NET_ADMIN is missing; "
+			"bursts will cost a scan of sysfs");
 	if (r >= 0)
 		r = registry_new(sysfs_fd, &manager->registry);
 	if (r >= 0)
@@ -307,7 +308,8 @@ static int make_broker(struct manager *manager, const struct config *config)
 	if (policy)
 		log_error("%s", r == -EINVAL ? refused : strerror(-r));
 	policy_free(policy);
-	log_error("no policy is in force: everything is denied until it is mended and loaded (systemctl reload iommud)");
+	log_error(
+		"no policy is in force: everything is denied until it is mended and loaded (systemctl reload iommud)");
 	return 0;
 }
 

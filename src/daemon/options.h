@@ -8,12 +8,12 @@
 #define OPTIONS_DIRS_MAX 16
 
 struct options {
-	const char *config;	 /* NULL: the default path, which may be missing */
-	const char *listen;	 /* NULL: systemd's socket */
+	const char *config; /* NULL: the default path, which may be missing */
+	const char *listen; /* NULL: systemd's socket */
 	const char *helper;
 	const char *sysfs;
 	const char *dev;
-	const char *user;	 /* NULL: stay */
+	const char *user; /* NULL: stay */
 	const char *policy[OPTIONS_DIRS_MAX + 1]; /* none: policy_default_dirs */
 	bool any_owner;
 	bool check_policy;

@@ -80,10 +80,11 @@ static int open_device(int dev_fd, const struct opener_device *device, char *fai
 	}
 	r = read_node_number(device->sysfs_fd, name, &number);
 	if (r < 0) {
-		snprintf(failed, failed_size,
-			 "%s has no character device: this kernel is built without CONFIG_VFIO_DEVICE_CDEV; use the backend "
-			 "legacy",
-			 device->address);
+		snprintf(
+			failed, failed_size,
+			"%s has no character device: this kernel is built without CONFIG_VFIO_DEVICE_CDEV; use the backend "
+			"legacy",
+			device->address);
 		return r == -ENOENT ? -EOPNOTSUPP : r;
 	}
 	snprintf(path, sizeof(path), NODE_DEVICE, name);

@@ -84,9 +84,11 @@ static int set_type1(int container_fd, char *failed, size_t failed_size)
 	if (ioctl(container_fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
 		return 0;
 	r = -errno;
-	snprintf(failed, failed_size,
-		 r == -EPERM ? "the IOMMU does not isolate interrupts, and vfio_iommu_type1's allow_unsafe_interrupts is off" :
-				  "the type1 IOMMU can't be set");
+	snprintf(
+		failed, failed_size,
+		r == -EPERM
+			? "the IOMMU does not isolate interrupts, and vfio_iommu_type1's allow_unsafe_interrupts is off"
+			: "the type1 IOMMU can't be set");
 	return r;
 }
 

@@ -22,7 +22,8 @@ static int add(json_object *object, const char *key, json_object *value)
 {
 	if (!key)
 		return json_object_array_add(object, value);
-	return json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY);
+	return json_object_object_add_ex(object, key, value,
+					 JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
 void json_build_add(struct json_build *build, const char *key, json_object *value)

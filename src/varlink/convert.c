@@ -21,7 +21,7 @@ static json_object *virtual_functions(struct broker *broker, const struct device
 	struct json_build list = json_build_array();
 	const struct device *other;
 
-	list_for_each (other, registry_devices(broker_get_registry(broker)), link)
+	list_for_each(other, registry_devices(broker_get_registry(broker)), link)
 		if (strcmp(other->physical_function, device->id.address) == 0)
 			json_build_text(&list, NULL, other->id.address);
 	return json_build_end(&list);
@@ -156,7 +156,7 @@ static json_object *convert_members(const struct group *group)
 	struct json_build list = json_build_array();
 	const struct device *device;
 
-	list_for_each (device, &group->devices, group_link)
+	list_for_each(device, &group->devices, group_link)
 		json_build_text(&list, NULL, device->id.address);
 	return json_build_end(&list);
 }
@@ -228,8 +228,9 @@ static json_object *guarantees(const struct explanation *explanation)
 	struct json_build list = json_build_array();
 
 	json_build_text(&list, NULL, "the kernel's VFIO refuses DMA while a member of the group is on a host driver");
-	json_build_text(&list, NULL,
-			"without iommud.ko: a host driver that is bound to a member by hand is noticed and reported, not prevented");
+	json_build_text(
+		&list, NULL,
+		"without iommud.ko: a host driver that is bound to a member by hand is noticed and reported, not prevented");
 	if (explanation->opener && explanation->opener->may_block)
 		json_build_text(&list, NULL, "the group is in one container, which is the client's alone");
 	return json_build_end(&list);
@@ -256,7 +257,9 @@ json_object *convert_explanation(const struct explanation *explanation)
 	json_build_text(&build, "file", decision->file);
 	json_build_number_or_null(&build, "line", decision->file ? (int64_t)decision->line : -1);
 	json_build_text(&build, "groupScope",
-			!permitted ? NULL : decision->scope == POLICY_WHOLE ? "whole" : "singleton");
+			!permitted                        ? NULL
+			: decision->scope == POLICY_WHOLE ? "whole"
+							  : "singleton");
 	json_build_text(&build, "backend", permitted && explanation->opener ? explanation->opener->name : NULL);
 	json_build_text(&build, "label",
 			permitted && decision->label_kind != POLICY_LABEL_NONE ? decision->label : NULL);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "varlink/errors.h"
 
-
 #include "util/json-build.h"
 #include "varlink/convert.h"
 

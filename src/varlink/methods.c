@@ -63,7 +63,8 @@ static int refuse_unknown(struct varlink_call *call, const char *address)
 	struct refusal refusal = { 0 };
 
 	snprintf(refusal.device, sizeof(refusal.device), "%.39s", address);
-	refusal_set(&refusal, REFUSAL_NO_SUCH_DEVICE, "no device %.40s with an IOMMU group; see 'iommuctl list'", address);
+	refusal_set(&refusal, REFUSAL_NO_SUCH_DEVICE, "no device %.40s with an IOMMU group; see 'iommuctl list'",
+		    address);
 	return errors_reply(call, &refusal);
 }
 
@@ -107,8 +108,8 @@ static int refuse_backend(struct varlink_call *call, const char *backend)
 	struct refusal refusal = { 0 };
 
 	snprintf(refusal.word, sizeof(refusal.word), "%.30s", backend);
-	refusal_set(&refusal, REFUSAL_BACKEND_UNAVAILABLE, "no backend is called %.30s; there are auto, iommufd and legacy",
-		    backend);
+	refusal_set(&refusal, REFUSAL_BACKEND_UNAVAILABLE,
+		    "no backend is called %.30s; there are auto, iommufd and legacy", backend);
 	return errors_reply(call, &refusal);
 }
 
@@ -205,8 +206,8 @@ static void acquired(void *userdata, int error, const struct lease *lease, struc
 	} else {
 		snprintf(fault.word, sizeof(fault.word), "judge");
 		fault.number = -error;
-		refusal_set(&fault, REFUSAL_PREPARE_FAILED, "iommud could not serve this: %s; see 'journalctl -u iommud'",
-			    strerror(-error));
+		refusal_set(&fault, REFUSAL_PREPARE_FAILED,
+			    "iommud could not serve this: %s; see 'journalctl -u iommud'", strerror(-error));
 		(void)errors_reply(call, &fault);
 	}
 }
@@ -247,8 +248,8 @@ static int release(void *userdata, struct varlink_call *call, const void *parame
 	if (broker_release(service->broker, session_of_call(call)->peer, wanted->lease))
 		return varlink_reply(call, NULL, NULL, 0, false);
 	refusal.number = wanted->lease;
-	refusal_set(&refusal, REFUSAL_NO_SUCH_LEASE,
-		    "no lease %llu is yours to release; see 'iommuctl status'", (unsigned long long)wanted->lease);
+	refusal_set(&refusal, REFUSAL_NO_SUCH_LEASE, "no lease %llu is yours to release; see 'iommuctl status'",
+		    (unsigned long long)wanted->lease);
 	return errors_reply(call, &refusal);
 }
 

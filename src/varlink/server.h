@@ -73,6 +73,8 @@ struct varlink_server_config {
 	 */
 	int (*connected)(void *userdata, struct varlink_connection *connection);
 	void (*disconnected)(void *userdata, struct varlink_connection *connection);
+	/* All that was queued for this client was sent, and its call is still open: more may follow. May be NULL. */
+	void (*drained)(void *userdata, struct varlink_connection *connection);
 	void *userdata;
 };
 

@@ -12,7 +12,7 @@
 #include "util/json-build.h"
 #include "varlink/convert.h"
 
-#define LIST_QUEUE_MAX 65536  /* bytes of a list that wait in the queue */
+#define LIST_QUEUE_MAX 65536 /* bytes of a list that wait in the queue */
 #define EVENT_QUEUE_MAX 262144 /* bytes of events */
 
 struct session *session_of_call(const struct varlink_call *call)
@@ -62,7 +62,7 @@ static const struct device *next_device(struct session *session)
 	struct listing *listing = &session->listing;
 	const struct device *device;
 
-	list_for_each (device, registry_devices(broker_get_registry(session->service->broker)), link)
+	list_for_each(device, registry_devices(broker_get_registry(session->service->broker)), link)
 		if (strcmp(device->id.address, listing->last_device) > 0 && peer_may_see(session->peer, device))
 			return device;
 	return NULL;
@@ -72,7 +72,7 @@ static bool may_see_group(struct session *session, const struct group *group)
 {
 	const struct device *device;
 
-	list_for_each (device, &group->devices, group_link)
+	list_for_each(device, &group->devices, group_link)
 		if (peer_may_see(session->peer, device))
 			return true;
 	return false;
@@ -82,7 +82,7 @@ static const struct group *next_group(struct session *session)
 {
 	const struct group *group;
 
-	list_for_each (group, registry_groups(broker_get_registry(session->service->broker)), link)
+	list_for_each(group, registry_groups(broker_get_registry(session->service->broker)), link)
 		if ((int64_t)group->id > session->listing.last_group && may_see_group(session, group))
 			return group;
 	return NULL;
@@ -93,7 +93,7 @@ static const struct lease *next_lease(struct session *session)
 	bool admin = peer_is_admin(session->peer);
 	const struct lease *lease;
 
-	list_for_each (lease, broker_leases(session->service->broker), link)
+	list_for_each(lease, broker_leases(session->service->broker), link)
 		if (lease->id > session->listing.last_lease &&
 		    (admin || lease->uid == peer_get_identity(session->peer)->uid))
 			return lease;
@@ -173,9 +173,13 @@ static int send_event(struct session *session, const struct broker_event *event)
 
 static int send_own_event(struct session *session, uint64_t sequence, const char *name, const char *message)
 {
-	struct broker_event event = {
-		.sequence = sequence, .name = name, .group = -1, .lease = -1, .uid = -1, .viable = -1, .message = message
-	};
+	struct broker_event event = { .sequence = sequence,
+				      .name = name,
+				      .group = -1,
+				      .lease = -1,
+				      .uid = -1,
+				      .viable = -1,
+				      .message = message };
 
 	return send_event(session, &event);
 }
@@ -200,7 +204,7 @@ void session_publish(void *userdata, const struct broker_event *event)
 	struct service *service = userdata;
 	struct session *session, *following;
 
-	list_for_each_safe (session, following, &service->subscribers, subscriber_link)
+	list_for_each_safe(session, following, &service->subscribers, subscriber_link)
 		if (session->subscription && peer_may_see_event(session->peer, event))
 			deliver(session, event);
 }

@@ -38,7 +38,7 @@ struct session {
 	struct service *service;
 	struct varlink_connection *connection;
 	struct peer *peer;
-	struct varlink_call *acquire;	   /* NULL: none waits */
+	struct varlink_call *acquire; /* NULL: none waits */
 	struct varlink_call *subscription; /* NULL: not subscribed */
 	struct listing listing;
 	bool lost; /* events were left out because the client did not read */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Bystanders: the members of a group that a client did not ask for and gets within its reach all the same, and the token by
+ * which it says that it knows.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/internal.h"
+
+static bool is_listed(const char *const *list, const char *text)
+{
+	for (; *list; list++)
+		if (strcmp(*list, text) == 0)
+			return true;
+	return false;
+}
+
+static int add_bystander(struct bystanders *bystanders, const struct device *device)
+{
+	struct bystander *larger = reallocarray(bystanders->list, bystanders->n + 1, sizeof(*larger));
+	struct bystander *bystander;
+
+	if (!larger)
+		return -ENOMEM;
+	bystanders->list = larger;
+	bystander = &larger[bystanders->n++];
+	memset(bystander, 0, sizeof(*bystander));
+	memcpy(bystander->device, device->id.address, sizeof(bystander->device));
+	memcpy(bystander->driver, device->driver, sizeof(bystander->driver));
+	snprintf(bystander->ids, sizeof(bystander->ids), "%04x:%04x", device->id.vendor, device->id.device);
+	if (device->driver[0])
+		snprintf(bystander->action, sizeof(bystander->action), "stays on %s", device->driver);
+	else
+		snprintf(bystander->action, sizeof(bystander->action), "stays without a driver");
+	return 0;
+}
+
+/*
+ * The token is a digest of what the client is told, and of the membership: who brings it back has seen the list as it is
+ * now. It is knowledge, not authority.
+ */
+static void make_token(const struct group *group, const struct bystanders *bystanders, char ret[DIGEST_HEX_SIZE])
+{
+	uint8_t value[DIGEST_SIZE];
+	struct digest digest;
+	const struct device *device;
+
+	digest_begin(&digest);
+	digest_add(&digest, &group->id, sizeof(group->id));
+	list_for_each(device, &group->devices, group_link)
+		digest_add_text(&digest, device->id.address);
+	for (size_t i = 0; i < bystanders->n; i++) {
+		digest_add_text(&digest, bystanders->list[i].device);
+		digest_add_text(&digest, bystanders->list[i].ids);
+		digest_add_text(&digest, bystanders->list[i].action);
+	}
+	digest_end(&digest, value);
+	digest_to_hex(value, ret);
+}
+
+int judge_bystanders(const struct group *group, const char *const *devices, struct bystanders *ret,
+		     char ret_token[DIGEST_HEX_SIZE])
+{
+	struct bystanders bystanders = { 0 };
+	const struct device *device;
+
+	list_for_each(device, &group->devices, group_link) {
+		if (is_listed(devices, device->id.address))
+			continue;
+		if (add_bystander(&bystanders, device) < 0) {
+			bystanders_clear(&bystanders);
+			return -ENOMEM;
+		}
+	}
+	make_token(group, &bystanders, ret_token);
+	*ret = bystanders;
+	return 0;
+}
