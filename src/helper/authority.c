@@ -56,7 +56,8 @@ __attribute__((format(printf, 3, 4))) static void answer(struct authority_answer
 }
 
 /* What holds for every client. */
-static bool judge_device(const struct snapshot *snapshot, const struct pci_facts *facts, struct authority_answer *ret)
+static bool judge_device(const struct device_state *snapshot, const struct pci_facts *facts,
+			 struct authority_answer *ret)
 {
 	const char *address = snapshot->id.address;
 
@@ -76,7 +77,7 @@ static bool judge_device(const struct snapshot *snapshot, const struct pci_facts
 	return true;
 }
 
-static void judge_client(const struct authority *authority, const struct snapshot *snapshot,
+static void judge_client(const struct authority *authority, const struct device_state *snapshot,
 			 const struct pci_facts *facts, const struct identity *client, struct authority_answer *ret)
 {
 	const struct policy_subject subject = { .id = &snapshot->id, .driver = snapshot->driver };
@@ -93,7 +94,7 @@ static void judge_client(const struct authority *authority, const struct snapsho
 		*ret = (struct authority_answer){ .status = HELPER_OK };
 }
 
-void authority_judge(const struct authority *authority, int client_fd, const struct snapshot *snapshot,
+void authority_judge(const struct authority *authority, int client_fd, const struct device_state *snapshot,
 		     const struct pci_facts *facts, struct authority_answer *ret)
 {
 	struct identity client = IDENTITY_INIT;

@@ -33,7 +33,7 @@ struct authority_answer {
 int authority_check_socket(int fd, const char *path);
 
 /* Decides by facts that were read; pure but for the socket's credentials. Never blocks. */
-void authority_judge(const struct authority *authority, int client_fd, const struct snapshot *snapshot,
+void authority_judge(const struct authority *authority, int client_fd, const struct device_state *snapshot,
 		     const struct pci_facts *facts, struct authority_answer *ret);
 
 #endif

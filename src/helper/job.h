@@ -26,7 +26,7 @@ struct job {
 	int client_fd; /* JUDGING; -1 afterwards */
 	char address[DEVICE_ADDRESS_MAX];
 	uint64_t transaction; /* not yet while JUDGING */
-	struct snapshot snapshot;
+	struct device_state snapshot;
 	struct worker worker;
 	struct outcome fault; /* of the prepare that is being undone; status OK: none that anyone is to be told */
 	size_t poll_index; /* server.c's; 0: not polled yet */

@@ -55,7 +55,7 @@ static void record_checksum(const struct record *record, uint8_t ret[CHECKSUM_SI
 
 static void record_encode(const struct journal_entry *entry, struct record *ret)
 {
-	const struct snapshot *snapshot = &entry->snapshot;
+	const struct device_state *snapshot = &entry->snapshot;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->magic = RECORD_MAGIC;
@@ -99,7 +99,7 @@ static bool record_is_good(const struct record *record)
 
 static void record_decode(const struct record *record, struct journal_entry *ret)
 {
-	struct snapshot *snapshot = &ret->snapshot;
+	struct device_state *snapshot = &ret->snapshot;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->type = record->type;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "helper/snapshot.h"
+#include "helper/device-state.h"
 
 #define JOURNAL_FILE "journal"
 #define JOURNAL_RECORD_SIZE 256
@@ -23,7 +23,7 @@ enum journal_type {
 struct journal_entry {
 	enum journal_type type;
 	uint64_t transaction;
-	struct snapshot snapshot; /* not of CLOSED */
+	struct device_state snapshot; /* not of CLOSED */
 };
 
 struct journal_file {

@@ -76,7 +76,7 @@ static void insert_transaction(struct journal *journal, struct transaction *tran
 	journal->n_open++;
 }
 
-static int add_transaction(struct journal *journal, uint64_t number, const struct snapshot *snapshot,
+static int add_transaction(struct journal *journal, uint64_t number, const struct device_state *snapshot,
 			   struct transaction **ret)
 {
 	struct transaction *transaction = calloc(1, sizeof(*transaction));
@@ -240,7 +240,7 @@ static uint64_t new_number(struct journal *journal)
 	return number > journal->last_number ? number : journal->last_number + 1;
 }
 
-int journal_begin(struct journal *journal, const struct snapshot *snapshot, const struct transaction **ret)
+int journal_begin(struct journal *journal, const struct device_state *snapshot, const struct transaction **ret)
 {
 	struct journal_entry entry = { .type = JOURNAL_BEGIN, .snapshot = *snapshot };
 	struct transaction *transaction;

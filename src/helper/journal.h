@@ -6,7 +6,7 @@
 #ifndef IOMMUD_HELPER_JOURNAL_H
 #define IOMMUD_HELPER_JOURNAL_H
 
-#include "helper/snapshot.h"
+#include "helper/device-state.h"
 #include "util/list.h"
 
 struct journal;
@@ -15,7 +15,7 @@ struct transaction {
 	struct list_link link; /* journal::open, in order of number */
 	uint64_t number; /* never used twice within a boot */
 	bool prepared; /* the broker was told; otherwise it is to be undone at the next start */
-	struct snapshot snapshot;
+	struct device_state snapshot;
 };
 
 /*
@@ -25,7 +25,7 @@ int journal_open(int dir_fd, struct journal **ret);
 struct journal *journal_free(struct journal *journal);
 
 /* Records that `snapshot`'s device is about to be touched. On failure (negative errno) nothing is recorded. */
-int journal_begin(struct journal *journal, const struct snapshot *snapshot, const struct transaction **ret);
+int journal_begin(struct journal *journal, const struct device_state *snapshot, const struct transaction **ret);
 
 /* Records that the device is prepared. On failure the transaction stays as it was. -ENOENT if it is not open. */
 int journal_mark_prepared(struct journal *journal, uint64_t number);

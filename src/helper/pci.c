@@ -148,9 +148,9 @@ static int read_override(int fd, char ret[DEVICE_DRIVER_MAX])
 	return 0;
 }
 
-int pci_device_read_snapshot(const struct pci_device *device, struct snapshot *ret)
+int pci_device_read_snapshot(const struct pci_device *device, struct device_state *ret)
 {
-	struct snapshot snapshot;
+	struct device_state snapshot;
 	struct stat st;
 	int r;
 
@@ -223,7 +223,7 @@ int pci_device_read_facts(const struct pci_device *device, struct pci_facts *ret
 	return 0;
 }
 
-static int op_read(void *device, struct snapshot *ret)
+static int op_read(void *device, struct device_state *ret)
 {
 	return pci_device_read_snapshot(device, ret);
 }

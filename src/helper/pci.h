@@ -9,7 +9,7 @@
 #ifndef IOMMUD_HELPER_PCI_H
 #define IOMMUD_HELPER_PCI_H
 
-#include "helper/snapshot.h"
+#include "helper/device-state.h"
 #include "helper/transition.h"
 
 struct pci_device {
@@ -29,7 +29,7 @@ struct pci_facts {
 int pci_device_open(int sysfs_fd, const char *address, struct pci_device *ret);
 void pci_device_close(struct pci_device *device);
 
-int pci_device_read_snapshot(const struct pci_device *device, struct snapshot *ret);
+int pci_device_read_snapshot(const struct pci_device *device, struct device_state *ret);
 int pci_device_read_facts(const struct pci_device *device, struct pci_facts *ret);
 
 /* The Device Serial Number capability in `size` bytes of configuration space; 0 if it is not there. */

@@ -25,7 +25,7 @@ static struct outcome outcome_of(enum helper_status status, enum helper_step ste
 	return (struct outcome){ .status = status, .step = step, .error = -r };
 }
 
-static int read_device(const struct task *task, struct snapshot *ret_snapshot, struct pci_facts *ret_facts)
+static int read_device(const struct task *task, struct device_state *ret_snapshot, struct pci_facts *ret_facts)
 {
 	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
 	int r = pci_device_open(task->sysfs_fd, task->address, &device);
@@ -100,7 +100,7 @@ static void announce(void *userdata, enum helper_step step)
 }
 
 static void move(const struct task *task, int channel,
-		 void (*transition)(const struct transition *transition, const struct snapshot *saved,
+		 void (*transition)(const struct transition *transition, const struct device_state *saved,
 				    struct outcome *ret),
 		 struct outcome *ret, enum helper_status gone)
 {
@@ -125,7 +125,7 @@ static void move(const struct task *task, int channel,
 }
 
 static void run_move(const struct task *task, int channel,
-		     void (*transition)(const struct transition *transition, const struct snapshot *saved,
+		     void (*transition)(const struct transition *transition, const struct device_state *saved,
 					struct outcome *ret),
 		     enum helper_status gone)
 {

@@ -13,7 +13,7 @@ struct task {
 	const char *client_socket;
 	const struct policy *policy;
 	const char *address;
-	const struct snapshot *snapshot; /* as journalled; not for judging */
+	const struct device_state *snapshot; /* as journalled; not for judging */
 };
 
 void task_judge(void *task, int channel);

@@ -19,14 +19,14 @@ static void announce(const struct transition *transition, enum helper_step step)
 		transition->announce(transition->userdata, step);
 }
 
-static int read_state(const struct transition *transition, struct snapshot *ret)
+static int read_state(const struct transition *transition, struct device_state *ret)
 {
 	return transition->ops->read(transition->device, ret);
 }
 
 static bool is_on(const struct transition *transition, const char *driver)
 {
-	struct snapshot now;
+	struct device_state now;
 
 	return read_state(transition, &now) == 0 && strcmp(now.driver, driver) == 0;
 }
@@ -59,7 +59,7 @@ static int bind(const struct transition *transition, const char *driver)
 /* A bind that the kernel took may still have had a probe that failed. */
 static int verify(const struct transition *transition, const char *driver)
 {
-	struct snapshot now;
+	struct device_state now;
 	int r;
 
 	announce(transition, HELPER_STEP_VERIFY);
@@ -79,7 +79,7 @@ static struct outcome outcome_fault(enum helper_step step, int r)
 	return (struct outcome){ .status = HELPER_FAULT, .step = step, .error = -r };
 }
 
-static struct outcome move_to_vfio(const struct transition *transition, const struct snapshot *saved)
+static struct outcome move_to_vfio(const struct transition *transition, const struct device_state *saved)
 {
 	int r;
 
@@ -101,22 +101,22 @@ static struct outcome move_to_vfio(const struct transition *transition, const st
 }
 
 /* Whether nothing happened to the device between its snapshot and now. */
-static int check_unchanged(const struct transition *transition, const struct snapshot *saved)
+static int check_unchanged(const struct transition *transition, const struct device_state *saved)
 {
-	struct snapshot now;
+	struct device_state now;
 	int r;
 
 	announce(transition, HELPER_STEP_SNAPSHOT);
 	r = read_state(transition, &now);
 	if (r < 0)
 		return r;
-	if (!snapshot_same_device(&now, saved) || strcmp(now.driver, saved->driver) != 0 ||
+	if (!device_state_is_same_device(&now, saved) || strcmp(now.driver, saved->driver) != 0 ||
 	    strcmp(now.driver_override, saved->driver_override) != 0)
 		return -EAGAIN;
 	return 0;
 }
 
-void transition_prepare(const struct transition *transition, const struct snapshot *saved, struct outcome *ret)
+void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret)
 {
 	struct outcome undo;
 	int r;
@@ -148,7 +148,7 @@ void transition_prepare(const struct transition *transition, const struct snapsh
  * The override names the driver while it is bound, whichever it is: vfio drivers match nothing without, and neither does
  * a driver that was bound by an override or a dynamic id since taken back.
  */
-static struct outcome bind_former(const struct transition *transition, const struct snapshot *saved)
+static struct outcome bind_former(const struct transition *transition, const struct device_state *saved)
 {
 	int r;
 
@@ -164,21 +164,21 @@ static struct outcome bind_former(const struct transition *transition, const str
 	return outcome_ok();
 }
 
-static struct outcome put_override_back(const struct transition *transition, const struct snapshot *saved)
+static struct outcome put_override_back(const struct transition *transition, const struct device_state *saved)
 {
 	int r = set_override(transition, saved->driver_override);
 
 	return r < 0 ? outcome_fault(HELPER_STEP_OVERRIDE, r) : outcome_ok();
 }
 
-static bool override_is_ours(const struct snapshot *now, const struct snapshot *saved)
+static bool override_is_ours(const struct device_state *now, const struct device_state *saved)
 {
 	return strcmp(now->driver_override, VFIO_DRIVER) == 0 ||
 	       (saved->driver[0] && strcmp(now->driver_override, saved->driver) == 0);
 }
 
 /* The device has no driver now. The override is put back whether the former driver takes the device or not. */
-static struct outcome restore_unbound(const struct transition *transition, const struct snapshot *saved)
+static struct outcome restore_unbound(const struct transition *transition, const struct device_state *saved)
 {
 	struct outcome bound = outcome_ok(), put;
 
@@ -188,8 +188,8 @@ static struct outcome restore_unbound(const struct transition *transition, const
 	return bound.status == HELPER_OK ? put : bound;
 }
 
-static struct outcome restore_same_device(const struct transition *transition, const struct snapshot *saved,
-					  const struct snapshot *now)
+static struct outcome restore_same_device(const struct transition *transition, const struct device_state *saved,
+					  const struct device_state *now)
 {
 	int r;
 
@@ -211,14 +211,14 @@ static bool is_gone(int r)
 	return r == -ENOENT || r == -ENODEV;
 }
 
-void transition_restore(const struct transition *transition, const struct snapshot *saved, struct outcome *ret)
+void transition_restore(const struct transition *transition, const struct device_state *saved, struct outcome *ret)
 {
-	struct snapshot now;
+	struct device_state now;
 	int r;
 
 	announce(transition, HELPER_STEP_SNAPSHOT);
 	r = read_state(transition, &now);
-	if (is_gone(r) || (r == 0 && !snapshot_same_device(&now, saved))) {
+	if (is_gone(r) || (r == 0 && !device_state_is_same_device(&now, saved))) {
 		*ret = (struct outcome){ .status = HELPER_REPLACED };
 		return;
 	}

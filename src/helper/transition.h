@@ -6,12 +6,12 @@
 #ifndef IOMMUD_HELPER_TRANSITION_H
 #define IOMMUD_HELPER_TRANSITION_H
 
-#include "helper/snapshot.h"
+#include "helper/device-state.h"
 #include "hw/helper-wire.h"
 
 /* All return 0 or a negative errno; -ENOENT or -ENODEV from read(): the device is gone. All may block. */
 struct device_ops {
-	int (*read)(void *device, struct snapshot *ret);
+	int (*read)(void *device, struct device_state *ret);
 	int (*has_driver)(void *device, const char *driver); /* -ENOENT: not loaded */
 	int (*set_override)(void *device, const char *driver); /* empty: none */
 	int (*unbind)(void *device, const char *driver);
@@ -37,12 +37,12 @@ struct outcome {
  * Binds the device to vfio-pci, unless it is on a vfio driver. `saved` is what was journalled; a device that is not like
  * that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone.
  */
-void transition_prepare(const struct transition *transition, const struct snapshot *saved, struct outcome *ret);
+void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
 
 /*
  * Takes the device from vfio and makes it as `saved` says. Waits until the last descriptor of the device is closed.
  * REPLACED: it is gone, or another one is there. A device that somebody has bound to a third driver is left there.
  */
-void transition_restore(const struct transition *transition, const struct snapshot *saved, struct outcome *ret);
+void transition_restore(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
 
 #endif

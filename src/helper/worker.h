@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "helper/snapshot.h"
+#include "helper/device-state.h"
 #include "helper/transition.h"
 
 #define WORKER_KEEP_MAX 8
@@ -18,7 +18,7 @@
 struct worker_report {
 	bool done;
 	struct outcome outcome;
-	struct snapshot snapshot; /* of a judgement that is OK */
+	struct device_state snapshot; /* of a judgement that is OK */
 	char reason[320]; /* of one that is not */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a device was like before it was touched: what a restore brings back, and what tells it from another device. */
-#ifndef IOMMUD_HELPER_SNAPSHOT_H
-#define IOMMUD_HELPER_SNAPSHOT_H
+#ifndef IOMMUD_HELPER_DEVICE_STATE_H
+#define IOMMUD_HELPER_DEVICE_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 
 #include "util/device-id.h"
 
-struct snapshot {
+struct device_state {
 	struct device_id id;
 	uint64_t serial; /* PCIe Device Serial Number; 0: none, or not readable */
 	uint64_t node; /* inode of the device's folder: sysfs makes a new one for a device that comes back */
@@ -21,7 +21,7 @@ struct snapshot {
  * Whether both are of one and the same device, not merely of one at the same address. A serial number that could not be
  * read proves nothing: a device that is asleep or resetting reads as all ones.
  */
-static inline bool snapshot_same_device(const struct snapshot *left, const struct snapshot *right)
+static inline bool device_state_is_same_device(const struct device_state *left, const struct device_state *right)
 {
 	const struct device_id *a = &left->id, *b = &right->id;
 
