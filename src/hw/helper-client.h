@@ -33,8 +33,8 @@ int helper_client_get_fd(const struct helper_client *client);
 int helper_client_dispatch(struct helper_client *client);
 
 /*
- * Each sends one request. 0; -ENOTCONN; -EAGAIN when the socket is full; then nothing is called back.
- * `client_fd` is borrowed. `ret_serial` (may be NULL) can be given to helper_client_cancel().
+ * Each sends one request. 0; -ENOTCONN; -EAGAIN when the socket is full; -EINVAL for an address that is none; then
+ * nothing is called back. `client_fd` is borrowed.
  */
 int helper_client_hello(struct helper_client *client, const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply,
 			void *userdata);

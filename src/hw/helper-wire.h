@@ -35,9 +35,15 @@ enum helper_operation {
 	 * to what it was on, which may be vfio again. A device that was replaced or removed since is left alone.
 	 */
 	HELPER_RESTORE = 3,
-	/* The first open transaction with a number greater than `transaction`: for a broker that starts. -ENOENT: no more. */
+	/*
+	 * The first open transaction with a number greater than `transaction`: for a broker that starts. When there is no
+	 * more: HELPER_NO_SUCH_TRANSACTION.
+	 */
 	HELPER_NEXT = 4,
-	/* Load the policy anew, as the broker did. The reply's digest is of what is in force then. No descriptor. */
+	/*
+	 * Load the policy anew, as the broker did. The reply's digest is of what is in force then; FAULT, when the new one
+	 * has errors and the old one stays. No descriptor.
+	 */
 	HELPER_RELOAD = 5,
 };
 
@@ -53,13 +59,18 @@ struct helper_request {
 
 enum helper_status {
 	HELPER_OK = 0,
-	HELPER_FAULT = 1, /* `error` says what the kernel said in step `step`; everything before it is undone */
+	/*
+	 * `error` says what the kernel said in step `step`. PREPARE: everything before it is undone; where even that failed,
+	 * `transaction` is set, and open. RESTORE: the transaction stays open, to be tried again.
+	 */
+	HELPER_FAULT = 1,
 	HELPER_REFUSED = 2, /* the helper's policy does not allow it, or the group is not one device (singleton) */
 	HELPER_POLICY_DIFFERS = 3, /* the digests differ: reload both */
 	HELPER_BAD_REQUEST = 4,
 	HELPER_NO_SUCH_DEVICE = 5,
 	HELPER_NO_SUCH_TRANSACTION = 6,
-	HELPER_BUSY = 7, /* another job of this device is under way, or too many workers are blocked */
+	/* Another job of this device is under way, it has an open transaction (PREPARE), or too many workers are blocked. */
+	HELPER_BUSY = 7,
 	/*
 	 * PREPARE: the worker did not come back within the time limit; when it does, its work is undone by the helper
 	 * itself. RESTORE: the kernel still waits (descriptors are out); a second reply with the same serial follows.
@@ -83,7 +94,7 @@ struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
 	uint64_t serial;
-	uint64_t transaction; /* PREPARE, NEXT */
+	uint64_t transaction; /* PREPARE, NEXT; FAULT: what is open still */
 	int32_t error; /* FAULT: a positive errno */
 	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */

@@ -4,8 +4,8 @@
  * the kernel: when an event arrives, the node has its owner. It decides nothing: it says which address changed, and the
  * registry reads the truth from sysfs. Create it before the first scan, so that nothing falls between.
  *
- * Forged events: libudev drops what is not sent by root or the kernel; and as only an address is taken from an event, the
- * worst that one can do is a needless read of sysfs.
+ * Forged events: what is not sent by root on udev's multicast group is dropped; and as only an address is taken from an
+ * event, the worst that one could do is a needless read of sysfs.
  */
 #ifndef IOMMUD_TOPOLOGY_MONITOR_H
 #define IOMMUD_TOPOLOGY_MONITOR_H
@@ -20,7 +20,10 @@ struct monitor_handler {
 	void (*device)(void *userdata, const char *address, const char *action);
 	/* A node below /dev/vfio or /dev/iommu was made ready by udev, or went: whoever waits for one may look again. */
 	void (*node)(void *userdata, const char *devnode);
-	/* Events were lost (ENOBUFS): scan everything. */
+	/*
+	 * Events were lost (ENOBUFS, or one that can't be read), and those behind them were dropped: scan everything,
+	 * and let whoever waits for a node look again. Called when the socket is empty, so that nothing is missed after.
+	 */
 	void (*lost)(void *userdata);
 };
 
@@ -36,8 +39,9 @@ struct monitor *monitor_free(struct monitor *monitor);
 int monitor_get_fd(const struct monitor *monitor);
 
 /*
- * Handles what is there, at most `budget` events, without blocking; then returns the number handled. An event that can't
- * be decoded or that is too large is taken off the socket and counted as lost.
+ * Handles what is there, at most `budget` events, without blocking; then returns the number handled, or a negative
+ * errno. An event that can't be decoded or that is too large is taken off the socket and counted as lost; one that does
+ * not come from root on udev's group is taken off and forgotten. The handler must not free the monitor.
  */
 int monitor_dispatch(struct monitor *monitor, int budget);
 

@@ -3,7 +3,7 @@
  * All devices that have an IOMMU group, and their groups, in memory. Built by one raw scan of sysfs, kept up to date device
  * by device as events come (topology/monitor.h), and rebuilt by a scan whenever events were lost. Not thread-safe.
  *
- * Returned devices and groups are borrowed, and valid until the next registry_scan() or registry_refresh().
+ * Returned devices, groups and list heads are borrowed, and valid until the next registry_scan() or registry_refresh().
  */
 #ifndef IOMMUD_TOPOLOGY_REGISTRY_H
 #define IOMMUD_TOPOLOGY_REGISTRY_H
@@ -12,13 +12,16 @@
 
 struct registry;
 
-/* What a scan or a refresh changed. Reported after the registry holds the new state; `device` is borrowed. */
+/*
+ * What a scan or a refresh changed. Reported after the registry holds the new state; `device` is borrowed. One report a
+ * device, but for one whose ids or group are others now: that is a removal and an addition.
+ */
 enum registry_change {
 	DEVICE_ADDED,
-	DEVICE_REMOVED, /* `device` is the last known state; device->group may have no other members left */
+	DEVICE_REMOVED, /* `device` is the last known state; device->group is the group without it, maybe empty */
 	DEVICE_BOUND, /* driver is set now; `former_driver` says what was, may be empty */
 	DEVICE_UNBOUND,
-	DEVICE_CHANGED, /* something else that a verdict depends on */
+	DEVICE_CHANGED, /* something else, of the device or of its group */
 };
 
 typedef void (*registry_changed_fn)(void *userdata, enum registry_change change, const struct device *device,
@@ -28,7 +31,11 @@ typedef void (*registry_changed_fn)(void *userdata, enum registry_change change,
 int registry_new(int sysfs_fd, struct registry **ret);
 struct registry *registry_free(struct registry *registry);
 
-/* Called on every change from now on; the first scan reports nothing but fills. NULL turns it off. */
+/*
+ * Called on every change from now on; the first scan reports nothing but fills. NULL turns it off. The listener may look
+ * at everything, but must not scan or refresh. `former_driver` is never NULL; for what is not about drivers it is the
+ * driver that the device has or had.
+ */
 void registry_set_listener(struct registry *registry, registry_changed_fn changed, void *userdata);
 
 /*

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The helper's own judgement. Owns nothing, changes nothing, and has no way to say yes but one: every check passed. The
+ * snapshot that is judged is the one that is journalled and compared again before the first write.
+ */
+#include "helper/authority.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "util/cleanup.h"
+
+DEFINE_CLEANUP(identity, struct identity *, identity_clear)
+
+static bool is_stream_socket(int fd)
+{
+	socklen_t size = sizeof(int);
+	int domain, type, listens;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || domain != AF_UNIX)
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
+		return false;
+	/* Its credentials would be those of whoever called listen(). */
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
+}
+
+int authority_check_socket(int fd, const char *path)
+{
+	struct sockaddr_un name = { 0 }, peer;
+	socklen_t size = sizeof(name) - 1, peer_size = sizeof(peer);
+
+	if (!is_stream_socket(fd))
+		return -EPERM;
+	if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) < 0)
+		return -EPERM;
+	if (getsockname(fd, (struct sockaddr *)&name, &size) < 0 || size > sizeof(name))
+		return -EPERM;
+	/* An abstract name begins with NUL, and so compares as empty. */
+	return name.sun_path[0] && strcmp(name.sun_path, path) == 0 ? 0 : -EPERM;
+}
+
+__attribute__((format(printf, 3, 4))) static void answer(struct authority_answer *ret, enum helper_status status,
+							 const char *format, ...)
+{
+	va_list args;
+
+	*ret = (struct authority_answer){ .status = status };
+	va_start(args, format);
+	vsnprintf(ret->reason, sizeof(ret->reason), format, args);
+	va_end(args);
+}
+
+/* What holds for every client. */
+static bool judge_device(const struct device_state *snapshot, const struct pci_facts *facts,
+			 struct authority_answer *ret)
+{
+	const char *address = snapshot->id.address;
+
+	if (facts->bridge) {
+		answer(ret, HELPER_REFUSED, "%s is a bridge, which carries other devices and is never handed out",
+		       address);
+		return false;
+	}
+	if (facts->group_size == 0) {
+		answer(ret, HELPER_REFUSED, "%s has no IOMMU group; is the IOMMU switched on?", address);
+		return false;
+	}
+	if (facts->no_iommu) {
+		answer(ret, HELPER_REFUSED, "%s is in a no-IOMMU group: its DMA is not translated", address);
+		return false;
+	}
+	return true;
+}
+
+static void judge_client(const struct authority *authority, const struct device_state *snapshot,
+			 const struct pci_facts *facts, const struct identity *client, struct authority_answer *ret)
+{
+	const struct policy_subject subject = { .id = &snapshot->id, .driver = snapshot->driver };
+	struct policy_decision decision = { .action = POLICY_DENY };
+
+	authority->decide(authority->policy, &subject, client, &decision);
+	if (decision.action != POLICY_ALLOW)
+		answer(ret, HELPER_REFUSED, "%s for uid %u: %s", snapshot->id.address, client->uid, decision.reason);
+	else if (decision.scope == POLICY_SINGLETON && facts->group_size != 1)
+		answer(ret, HELPER_REFUSED,
+		       "%s is in a group of %zu devices, and the rule at %s:%u has GroupScope=singleton",
+		       snapshot->id.address, facts->group_size, decision.file ? decision.file : "?", decision.line);
+	else
+		*ret = (struct authority_answer){ .status = HELPER_OK };
+}
+
+void authority_judge(const struct authority *authority, int client_fd, const struct device_state *snapshot,
+		     const struct pci_facts *facts, struct authority_answer *ret)
+{
+	struct identity client = IDENTITY_INIT;
+	_cleanup_(cleanup_identity) struct identity *guard = &client;
+	int r;
+
+	if (authority_check_socket(client_fd, authority->client_socket) < 0) {
+		answer(ret, HELPER_BAD_REQUEST, "the descriptor is no client's socket accepted at %s",
+		       authority->client_socket);
+		return;
+	}
+	r = identity_from_socket(client_fd, &client);
+	if (r < 0) {
+		answer(ret, HELPER_FAULT, "can't read the client's identity: %s", strerror(-r));
+		ret->error = -r;
+		return;
+	}
+	if (judge_device(snapshot, facts, ret))
+		judge_client(authority, snapshot, facts, guard, ret);
+}

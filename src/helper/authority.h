@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether a client may have a device: asked anew by the helper, from the client's own socket and from sysfs, never from
+ * what the broker says.
+ */
+#ifndef IOMMUD_HELPER_AUTHORITY_H
+#define IOMMUD_HELPER_AUTHORITY_H
+
+#include "helper/pci.h"
+#include "hw/helper-wire.h"
+#include "policy/policy.h"
+
+/* policy_decide(), or the tests' own. */
+typedef void (*authority_decide_fn)(const struct policy *policy, const struct policy_subject *subject,
+				    const struct identity *client, struct policy_decision *ret);
+
+struct authority {
+	authority_decide_fn decide;
+	const struct policy *policy;
+	const char *client_socket; /* where our clients connect */
+};
+
+struct authority_answer {
+	enum helper_status status; /* OK, REFUSED, BAD_REQUEST, NO_SUCH_DEVICE or FAULT */
+	int error; /* of a FAULT: a positive errno */
+	char reason[320]; /* for the log; empty with OK */
+};
+
+/*
+ * Whether `fd` is a connected stream socket that was accepted at `path`. 0, or -EPERM; never blocks. A client that has
+ * closed its end is still one.
+ */
+int authority_check_socket(int fd, const char *path);
+
+/* Decides by facts that were read; pure but for the socket's credentials. Never blocks. */
+void authority_judge(const struct authority *authority, int client_fd, const struct device_state *snapshot,
+		     const struct pci_facts *facts, struct authority_answer *ret);
+
+#endif

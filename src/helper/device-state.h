@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a device was like before it was touched: what a restore brings back, and what tells it from another device. */
+#ifndef IOMMUD_HELPER_DEVICE_STATE_H
+#define IOMMUD_HELPER_DEVICE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "util/device-id.h"
+
+struct device_state {
+	struct device_id id;
+	uint64_t serial; /* PCIe Device Serial Number; 0: none, or not readable */
+	uint64_t node; /* inode of the device's folder: sysfs makes a new one for a device that comes back */
+	char driver[DEVICE_DRIVER_MAX]; /* empty: none */
+	char driver_override[DEVICE_DRIVER_MAX]; /* empty: none */
+};
+
+/*
+ * Whether both are of one and the same device, not merely of one at the same address. A serial number that could not be
+ * read proves nothing: a device that is asleep or resetting reads as all ones.
+ */
+static inline bool device_state_is_same_device(const struct device_state *left, const struct device_state *right)
+{
+	const struct device_id *a = &left->id, *b = &right->id;
+
+	if (left->serial && right->serial && left->serial != right->serial)
+		return false;
+	return strcmp(a->address, b->address) == 0 && left->node == right->node && a->vendor == b->vendor &&
+	       a->device == b->device && a->subsystem_vendor == b->subsystem_vendor &&
+	       a->subsystem_device == b->subsystem_device && a->class == b->class;
+}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A job is what one request makes the helper do: a chain of workers, one at a time, with one time limit and one who waits
+ * for the answer, or nobody. One job a device at a time.
+ */
+#ifndef IOMMUD_HELPER_JOB_H
+#define IOMMUD_HELPER_JOB_H
+
+#include "helper/helper.h"
+#include "helper/worker.h"
+
+enum job_phase {
+	JOB_JUDGING, /* reads sysfs, asks the policy */
+	JOB_PREPARING, /* journalled; moves the device to vfio */
+	JOB_RESTORING, /* puts it back: asked for, or because a prepare can't stand */
+};
+
+struct job {
+	struct list_link link; /* helper::jobs */
+	enum job_phase phase;
+	uint64_t connection; /* who waits; 0: nobody */
+	uint64_t serial;
+	uint64_t deadline; /* as helper_now() */
+	bool timed_out; /* and said so, if somebody waits */
+	bool asked_restore; /* who waits asked for the restore, and is told its end also after TIMED_OUT */
+	int client_fd; /* JUDGING; -1 afterwards */
+	char address[DEVICE_ADDRESS_MAX];
+	uint64_t transaction; /* not yet while JUDGING */
+	struct device_state snapshot;
+	struct worker worker;
+	struct outcome fault; /* of the prepare that is being undone; status OK: none that anyone is to be told */
+	size_t poll_index; /* server.c's; 0: not polled yet */
+	enum helper_step step; /* the last one that the worker announced */
+	bool has_result;
+	struct worker_report result;
+};
+
+/* Each replies by itself, now or later. `client_fd` is the job's. */
+void job_prepare(struct helper *helper, uint64_t connection, const struct helper_request *request, int client_fd);
+void job_restore(struct helper *helper, uint64_t connection, const struct helper_request *request);
+
+/* Puts back what a former helper left half done. */
+void jobs_undo_begun(struct helper *helper);
+
+/* Whether a prepare of `transaction` is under way: nobody but its own connection is to know of it yet. */
+bool job_prepares(const struct helper *helper, uint64_t transaction);
+
+/* The job's worker has ended: goes on to the next, or answers and frees the job. */
+void job_advance(struct helper *helper, struct job *job);
+
+/* Answers TIMED_OUT where the time is up. Returns the next deadline, UINT64_MAX if there is none. */
+uint64_t jobs_expire(struct helper *helper, uint64_t now);
+
+/* Forgets all jobs; their workers finish alone. */
+void jobs_abandon(struct helper *helper);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From packets to operations, by a table that says what each operation may carry. A field that an operation has no use for
+ * must be zero, so that nothing can be smuggled past a reader of this table. It touches no device.
+ */
+#include "helper/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "helper/job.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+typedef void (*operation_fn)(struct helper *helper, uint64_t connection, struct packet *packet);
+
+struct operation {
+	operation_fn run; /* may take the packet's descriptor */
+	bool transaction;
+	bool address;
+	bool digest;
+	size_t n_fds;
+};
+
+static void run_hello(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_prepare(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_restore(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_next(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_reload(struct helper *helper, uint64_t connection, struct packet *packet);
+
+static const struct operation operations[] = {
+	[HELPER_HELLO] = { .run = run_hello, .digest = true },
+	[HELPER_PREPARE] = { .run = run_prepare, .address = true, .digest = true, .n_fds = 1 },
+	[HELPER_RESTORE] = { .run = run_restore, .transaction = true },
+	[HELPER_NEXT] = { .run = run_next, .transaction = true },
+	[HELPER_RELOAD] = { .run = run_reload },
+};
+
+static const struct operation *find_operation(uint32_t number)
+{
+	if (number >= ARRAY_SIZE(operations) || !operations[number].run)
+		return NULL;
+	return &operations[number];
+}
+
+static bool is_zero(const void *data, size_t size)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < size; i++) {
+		if (bytes[i])
+			return false;
+	}
+	return true;
+}
+
+/* Valid, and nothing behind the NUL that ends it. */
+static bool address_is_padded(const char address[DEVICE_ADDRESS_MAX])
+{
+	size_t length;
+
+	if (!device_address_is_valid(address))
+		return false;
+	length = strlen(address);
+	return is_zero(address + length, DEVICE_ADDRESS_MAX - length);
+}
+
+static const char *check_fields(const struct helper_request *request, const struct operation *operation)
+{
+	if (!is_zero(request->reserved, sizeof(request->reserved)))
+		return "a reserved field is not zero";
+	if (!operation->transaction && request->transaction)
+		return "a transaction where there is none";
+	if (!operation->digest && !is_zero(request->digest, sizeof(request->digest)))
+		return "a digest where there is none";
+	if (!operation->address && !is_zero(request->address, sizeof(request->address)))
+		return "an address where there is none";
+	if (operation->address && !address_is_padded(request->address))
+		return "the address is none";
+	return NULL;
+}
+
+const char *request_check(const struct packet *packet)
+{
+	const struct operation *operation;
+
+	if (packet->size != sizeof(packet->request))
+		return "wrong size";
+	if (packet->request.version != HELPER_VERSION)
+		return "unknown version; helper and broker must be of one build";
+	operation = find_operation(packet->request.operation);
+	if (!operation)
+		return "unknown operation";
+	if (packet->n_fds != operation->n_fds)
+		return "wrong number of descriptors";
+	return check_fields(&packet->request, operation);
+}
+
+static void run_hello(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	const uint8_t *digest = policy_digest(helper->policy);
+	bool same = memcmp(digest, packet->request.digest, DIGEST_SIZE) == 0;
+	struct helper_reply reply = reply_new(packet->request.serial, same ? HELPER_OK : HELPER_POLICY_DIFFERS);
+
+	memcpy(reply.digest, digest, DIGEST_SIZE);
+	connection_reply(helper, connection, &reply);
+}
+
+static void run_prepare(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	struct helper_reply reply;
+
+	if (memcmp(policy_digest(helper->policy), packet->request.digest, DIGEST_SIZE) == 0) {
+		job_prepare(helper, connection, &packet->request, TAKE_FD(packet->fd));
+		return;
+	}
+	reply = reply_new(packet->request.serial, HELPER_POLICY_DIFFERS);
+	connection_reply(helper, connection, &reply);
+}
+
+static void run_restore(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	job_restore(helper, connection, &packet->request);
+}
+
+static void run_next(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	const struct transaction *transaction = journal_next(helper->journal, packet->request.transaction);
+	struct helper_reply reply = reply_new(packet->request.serial, HELPER_OK);
+
+	while (transaction && job_prepares(helper, transaction->number))
+		transaction = journal_next(helper->journal, transaction->number);
+	if (transaction) {
+		reply.transaction = transaction->number;
+		memcpy(reply.address, transaction->snapshot.id.address, sizeof(reply.address));
+		memcpy(reply.driver, transaction->snapshot.driver, sizeof(reply.driver));
+	} else {
+		reply.status = HELPER_NO_SUCH_TRANSACTION;
+		reply.error = ENOENT;
+	}
+	connection_reply(helper, connection, &reply);
+}
+
+static void run_reload(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	int r = helper_load_policy(helper);
+	struct helper_reply reply = reply_new(packet->request.serial, r < 0 ? HELPER_FAULT : HELPER_OK);
+
+	reply.error = -r;
+	memcpy(reply.digest, policy_digest(helper->policy), DIGEST_SIZE);
+	connection_reply(helper, connection, &reply);
+}
+
+void request_dispatch(struct helper *helper, struct connection *connection, struct packet *packet)
+{
+	const char *wrong = request_check(packet);
+	struct helper_reply reply;
+
+	if (!wrong) {
+		find_operation(packet->request.operation)->run(helper, connection->id, packet);
+		packet->fd = close_fd(packet->fd);
+		return;
+	}
+	packet->fd = close_fd(packet->fd);
+	log_warning("bad request of the broker's (%s): connection closed", wrong);
+	reply = reply_new(packet->size >= sizeof(packet->request) ? packet->request.serial : 0, HELPER_BAD_REQUEST);
+	if (connection_reply(helper, connection->id, &reply) == 0)
+		connection_close(connection);
+}

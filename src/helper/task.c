@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Judging and moving, run in a child. A move holds a lock of its device: a worker may outlive the helper that started it,
+ * and the next helper's worker, which puts the device back, must not begin before that one has ended. Reading sysfs is
+ * left to children as well, since driver_override and uevent wait for the device's lock.
+ */
+#include "helper/task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+
+#include "helper/authority.h"
+#include "helper/pci.h"
+#include "util/cleanup.h"
+
+static void close_device(struct pci_device *device)
+{
+	pci_device_close(device);
+}
+
+static struct outcome outcome_of(enum helper_status status, enum helper_step step, int r)
+{
+	return (struct outcome){ .status = status, .step = step, .error = -r };
+}
+
+static int read_device(const struct task *task, struct device_state *ret_snapshot, struct pci_facts *ret_facts)
+{
+	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
+	int r = pci_device_open(task->sysfs_fd, task->address, &device);
+
+	if (r < 0)
+		return r;
+	r = pci_device_read_facts(&device, ret_facts);
+	if (r < 0)
+		return r;
+	return pci_device_read_snapshot(&device, ret_snapshot);
+}
+
+static void judge(const struct task *task, struct worker_report *report)
+{
+	const struct authority authority = { .decide = policy_decide,
+					     .policy = task->policy,
+					     .client_socket = task->client_socket };
+	struct authority_answer answer;
+	struct pci_facts facts;
+	int r = read_device(task, &report->snapshot, &facts);
+
+	if (r == -ENOENT || r == -ENODEV) {
+		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
+		snprintf(report->reason, sizeof(report->reason), "there is no PCI device %s", task->address);
+		return;
+	}
+	if (r < 0) {
+		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
+		snprintf(report->reason, sizeof(report->reason), "can't read %s in sysfs", task->address);
+		return;
+	}
+	authority_judge(&authority, task->client_fd, &report->snapshot, &facts, &answer);
+	report->outcome = outcome_of(answer.status, HELPER_STEP_NONE, -answer.error);
+	memcpy(report->reason, answer.reason, sizeof(report->reason));
+}
+
+void task_judge(void *userdata, int channel)
+{
+	struct worker_report report;
+
+	memset(&report, 0, sizeof(report));
+	report.done = true;
+	judge(userdata, &report);
+	worker_say(channel, &report);
+}
+
+/* The lock goes with the process. The files stay: to remove one while another waits for it would break the lock. */
+static int lock_device(const struct task *task)
+{
+	char name[sizeof("lock-") + DEVICE_ADDRESS_MAX];
+	int fd;
+
+	snprintf(name, sizeof(name), "lock-%s", task->address);
+	fd = openat(task->journal_dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+static void announce(void *userdata, enum helper_step step)
+{
+	const int *channel = userdata;
+	struct worker_report report;
+
+	memset(&report, 0, sizeof(report));
+	report.outcome.step = step;
+	worker_say(*channel, &report);
+}
+
+static void move(const struct task *task, int channel,
+		 void (*transition)(const struct transition *transition, const struct device_state *saved,
+				    struct outcome *ret),
+		 struct outcome *ret, enum helper_status gone)
+{
+	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
+	const struct transition steps = {
+		.ops = &pci_device_ops, .device = &device, .announce = announce, .userdata = &channel
+	};
+	int r = lock_device(task);
+
+	if (r < 0) {
+		*ret = outcome_of(HELPER_FAULT, HELPER_STEP_JOURNAL, r);
+		ret->undone = true;
+		return;
+	}
+	r = pci_device_open(task->sysfs_fd, task->address, &device);
+	if (r < 0) {
+		*ret = outcome_of(r == -ENOENT ? gone : HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
+		ret->undone = true;
+		return;
+	}
+	transition(&steps, task->snapshot, ret);
+}
+
+static void run_move(const struct task *task, int channel,
+		     void (*transition)(const struct transition *transition, const struct device_state *saved,
+					struct outcome *ret),
+		     enum helper_status gone)
+{
+	struct worker_report report;
+
+	memset(&report, 0, sizeof(report));
+	report.done = true;
+	move(task, channel, transition, &report.outcome, gone);
+	worker_say(channel, &report);
+}
+
+void task_prepare(void *userdata, int channel)
+{
+	run_move(userdata, channel, transition_prepare, HELPER_FAULT);
+}
+
+void task_restore(void *userdata, int channel)
+{
+	run_move(userdata, channel, transition_restore, HELPER_REPLACED);
+}

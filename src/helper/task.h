@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What workers do: the only code of the helper that may block. Each is a worker_fn on a struct task. */
+#ifndef IOMMUD_HELPER_TASK_H
+#define IOMMUD_HELPER_TASK_H
+
+#include "helper/helper.h"
+#include "helper/worker.h"
+
+struct task {
+	int sysfs_fd;
+	int journal_dir_fd; /* for the lock of the device; not for judging */
+	int client_fd; /* for judging */
+	const char *client_socket;
+	const struct policy *policy;
+	const char *address;
+	const struct device_state *snapshot; /* as journalled; not for judging */
+};
+
+void task_judge(void *task, int channel);
+void task_prepare(void *task, int channel);
+void task_restore(void *task, int channel);
+
+#endif

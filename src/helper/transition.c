@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The order of writes that moves a device, and the way back. Owns nothing. It promises that the way back works from
+ * wherever the way there was left, because it goes by what the device is like and not by what was done; so undoing a
+ * failed prepare is a restore. It never writes new_id, and never takes a device from a driver that is neither vfio's nor
+ * the one that was journalled.
+ */
+#include "helper/transition.h"
+
+#include <errno.h>
+
+#include "topology/viability.h"
+
+#define VFIO_DRIVER "vfio-pci"
+
+static void announce(const struct transition *transition, enum helper_step step)
+{
+	if (transition->announce)
+		transition->announce(transition->userdata, step);
+}
+
+static int read_state(const struct transition *transition, struct device_state *ret)
+{
+	return transition->ops->read(transition->device, ret);
+}
+
+static bool is_on(const struct transition *transition, const char *driver)
+{
+	struct device_state now;
+
+	return read_state(transition, &now) == 0 && strcmp(now.driver, driver) == 0;
+}
+
+static int set_override(const struct transition *transition, const char *driver)
+{
+	announce(transition, HELPER_STEP_OVERRIDE);
+	return transition->ops->set_override(transition->device, driver);
+}
+
+/* An error of the kernel's does not count when the device is where it should be: someone else was faster. */
+static int unbind(const struct transition *transition, const char *driver)
+{
+	int r;
+
+	announce(transition, HELPER_STEP_UNBIND);
+	r = transition->ops->unbind(transition->device, driver);
+	return r < 0 && is_on(transition, "") ? 0 : r;
+}
+
+static int bind(const struct transition *transition, const char *driver)
+{
+	int r;
+
+	announce(transition, HELPER_STEP_BIND);
+	r = transition->ops->bind(transition->device, driver);
+	return r < 0 && is_on(transition, driver) ? 0 : r;
+}
+
+/* A bind that the kernel took may still have had a probe that failed. */
+static int verify(const struct transition *transition, const char *driver)
+{
+	struct device_state now;
+	int r;
+
+	announce(transition, HELPER_STEP_VERIFY);
+	r = read_state(transition, &now);
+	if (r < 0)
+		return r;
+	return strcmp(now.driver, driver) == 0 ? 0 : -ENODEV;
+}
+
+static struct outcome outcome_ok(void)
+{
+	return (struct outcome){ .status = HELPER_OK };
+}
+
+static struct outcome outcome_fault(enum helper_step step, int r)
+{
+	return (struct outcome){ .status = HELPER_FAULT, .step = step, .error = -r };
+}
+
+static struct outcome move_to_vfio(const struct transition *transition, const struct device_state *saved)
+{
+	int r;
+
+	r = set_override(transition, VFIO_DRIVER);
+	if (r < 0)
+		return outcome_fault(HELPER_STEP_OVERRIDE, r);
+	if (saved->driver[0]) {
+		r = unbind(transition, saved->driver);
+		if (r < 0)
+			return outcome_fault(HELPER_STEP_UNBIND, r);
+	}
+	r = bind(transition, VFIO_DRIVER);
+	if (r < 0)
+		return outcome_fault(HELPER_STEP_BIND, r);
+	r = verify(transition, VFIO_DRIVER);
+	if (r < 0)
+		return outcome_fault(HELPER_STEP_VERIFY, r);
+	return outcome_ok();
+}
+
+/* Whether nothing happened to the device between its snapshot and now. */
+static int check_unchanged(const struct transition *transition, const struct device_state *saved)
+{
+	struct device_state now;
+	int r;
+
+	announce(transition, HELPER_STEP_SNAPSHOT);
+	r = read_state(transition, &now);
+	if (r < 0)
+		return r;
+	if (!device_state_is_same_device(&now, saved) || strcmp(now.driver, saved->driver) != 0 ||
+	    strcmp(now.driver_override, saved->driver_override) != 0)
+		return -EAGAIN;
+	return 0;
+}
+
+void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret)
+{
+	struct outcome undo;
+	int r;
+
+	r = check_unchanged(transition, saved);
+	if (r < 0) {
+		*ret = outcome_fault(HELPER_STEP_SNAPSHOT, r);
+		ret->undone = true;
+		return;
+	}
+	if (driver_is_vfio(saved->driver)) {
+		*ret = outcome_ok();
+		return;
+	}
+	r = transition->ops->has_driver(transition->device, VFIO_DRIVER);
+	if (r < 0) {
+		*ret = outcome_fault(HELPER_STEP_BIND, r);
+		ret->undone = true;
+		return;
+	}
+	*ret = move_to_vfio(transition, saved);
+	if (ret->status == HELPER_OK)
+		return;
+	transition_restore(transition, saved, &undo);
+	ret->undone = undo.status != HELPER_FAULT;
+}
+
+/*
+ * The override names the driver while it is bound, whichever it is: vfio drivers match nothing without, and neither does
+ * a driver that was bound by an override or a dynamic id since taken back.
+ */
+static struct outcome bind_former(const struct transition *transition, const struct device_state *saved)
+{
+	int r;
+
+	r = set_override(transition, saved->driver);
+	if (r < 0)
+		return outcome_fault(HELPER_STEP_OVERRIDE, r);
+	r = bind(transition, saved->driver);
+	if (r < 0)
+		return outcome_fault(HELPER_STEP_BIND, r);
+	r = verify(transition, saved->driver);
+	if (r < 0)
+		return outcome_fault(HELPER_STEP_VERIFY, r);
+	return outcome_ok();
+}
+
+static struct outcome put_override_back(const struct transition *transition, const struct device_state *saved)
+{
+	int r = set_override(transition, saved->driver_override);
+
+	return r < 0 ? outcome_fault(HELPER_STEP_OVERRIDE, r) : outcome_ok();
+}
+
+static bool override_is_ours(const struct device_state *now, const struct device_state *saved)
+{
+	return strcmp(now->driver_override, VFIO_DRIVER) == 0 ||
+	       (saved->driver[0] && strcmp(now->driver_override, saved->driver) == 0);
+}
+
+/* The device has no driver now. The override is put back whether the former driver takes the device or not. */
+static struct outcome restore_unbound(const struct transition *transition, const struct device_state *saved)
+{
+	struct outcome bound = outcome_ok(), put;
+
+	if (saved->driver[0])
+		bound = bind_former(transition, saved);
+	put = put_override_back(transition, saved);
+	return bound.status == HELPER_OK ? put : bound;
+}
+
+static struct outcome restore_same_device(const struct transition *transition, const struct device_state *saved,
+					  const struct device_state *now)
+{
+	int r;
+
+	if (driver_is_vfio(now->driver)) {
+		r = unbind(transition, now->driver);
+		if (r < 0)
+			return outcome_fault(HELPER_STEP_UNBIND, r);
+	} else if (now->driver[0]) {
+		/* It is back already, or somebody bound it to a third driver by hand: not ours to undo. */
+		if (strcmp(now->driver_override, saved->driver_override) == 0 || !override_is_ours(now, saved))
+			return outcome_ok();
+		return put_override_back(transition, saved);
+	}
+	return restore_unbound(transition, saved);
+}
+
+static bool is_gone(int r)
+{
+	return r == -ENOENT || r == -ENODEV;
+}
+
+void transition_restore(const struct transition *transition, const struct device_state *saved, struct outcome *ret)
+{
+	struct device_state now;
+	int r;
+
+	announce(transition, HELPER_STEP_SNAPSHOT);
+	r = read_state(transition, &now);
+	if (is_gone(r) || (r == 0 && !device_state_is_same_device(&now, saved))) {
+		*ret = (struct outcome){ .status = HELPER_REPLACED };
+		return;
+	}
+	if (r < 0) {
+		*ret = outcome_fault(HELPER_STEP_SNAPSHOT, r);
+		return;
+	}
+	*ret = restore_same_device(transition, saved, &now);
+	/* A device that was pulled out in the middle makes every step fail; there is nothing left to restore. */
+	if (ret->status == HELPER_FAULT && is_gone(read_state(transition, &now)))
+		*ret = (struct outcome){ .status = HELPER_REPLACED };
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Moving one device to vfio-pci and back. The steps go through an ops struct: sysfs in the worker, a fake in the tests.
+ * Both ways look at the state before each step and find work that is done already done: a killed helper repeats them.
+ */
+#ifndef IOMMUD_HELPER_TRANSITION_H
+#define IOMMUD_HELPER_TRANSITION_H
+
+#include "helper/device-state.h"
+#include "hw/helper-wire.h"
+
+/* All return 0 or a negative errno; -ENOENT or -ENODEV from read(): the device is gone. All may block. */
+struct device_ops {
+	int (*read)(void *device, struct device_state *ret);
+	int (*has_driver)(void *device, const char *driver); /* -ENOENT: not loaded */
+	int (*set_override)(void *device, const char *driver); /* empty: none */
+	int (*unbind)(void *device, const char *driver);
+	int (*bind)(void *device, const char *driver);
+};
+
+struct transition {
+	const struct device_ops *ops;
+	void *device;
+	/* Called before each step, so that somebody can say where a transition is stuck. May be NULL. */
+	void (*announce)(void *userdata, enum helper_step step);
+	void *userdata;
+};
+
+struct outcome {
+	enum helper_status status; /* OK, FAULT or REPLACED */
+	enum helper_step step; /* of a FAULT */
+	int error; /* of a FAULT: a positive errno */
+	bool undone; /* of a FAULT in prepare: the device is as it was */
+};
+
+/*
+ * Binds the device to vfio-pci, unless it is on a vfio driver. `saved` is what was journalled; a device that is not like
+ * that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone.
+ */
+void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
+
+/*
+ * Takes the device from vfio and makes it as `saved` says. Waits until the last descriptor of the device is closed.
+ * REPLACED: it is gone, or another one is there. A device that somebody has bound to a third driver is left there.
+ */
+void transition_restore(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of keys, and finding by name in it. Read only. */
+#include "policy/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/nearest.h"
+#include "policy/report.h"
+
+const char *const rule_sections[N_SECTIONS] = {
+	[SECTION_MATCH] = "Match",
+	[SECTION_CLIENT] = "Client",
+	[SECTION_GRANT] = "Grant",
+};
+
+/* clang-format off */
+const struct key rule_keys[N_KEYS] = {
+	[KEY_VENDOR]  = { SECTION_MATCH,  "Vendor",  true, .parse_item = parse_vendor,  .fits = vendor_fits },
+	[KEY_DEVICE]  = { SECTION_MATCH,  "Device",  true, .parse_item = parse_device,  .fits = device_fits },
+	[KEY_CLASS]   = { SECTION_MATCH,  "Class",   true, .parse_item = parse_class,   .fits = class_fits },
+	[KEY_ADDRESS] = { SECTION_MATCH,  "Address", true, .parse_item = parse_address, .fits = address_fits },
+	[KEY_DRIVER]  = { SECTION_MATCH,  "Driver",  true, .parse_item = parse_driver,  .fits = driver_fits },
+	[KEY_USER]    = { SECTION_CLIENT, "User",    true, .parse_item = parse_user,    .fits = user_fits },
+	[KEY_GROUP]   = { SECTION_CLIENT, "Group",   true, .parse_item = parse_group,   .fits = group_fits },
+	[KEY_ACTION]      = { SECTION_GRANT, "Action",     false, .parse_grant = parse_action },
+	[KEY_GROUP_SCOPE] = { SECTION_GRANT, "GroupScope", false, .parse_grant = parse_group_scope },
+	[KEY_BACKEND]     = { SECTION_GRANT, "Backend",    true,  .parse_grant = parse_backend },
+	[KEY_LABEL]       = { SECTION_GRANT, "Label",      false, .parse_grant = parse_label },
+};
+/* clang-format on */
+
+enum rule_section find_section(const char *name, struct complaint *complaint)
+{
+	struct nearest nearest;
+	const char *hint;
+
+	nearest_begin(&nearest, name);
+	for (enum rule_section i = 0; i < N_SECTIONS; i++) {
+		if (strcmp(rule_sections[i], name) == 0)
+			return i;
+		nearest_offer(&nearest, rule_sections[i]);
+	}
+	hint = nearest_get(&nearest);
+	if (hint)
+		complain(complaint, 0, "unknown section [%.*s]; did you mean [%s]?", quote_length(name), name, hint);
+	else
+		complain(complaint, 0, "unknown section [%.*s]; a rule is [Match], [Client], [Grant]",
+			 quote_length(name), name);
+	return N_SECTIONS;
+}
+
+static void list_keys(enum rule_section section, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	buffer[0] = '\0';
+	for (enum rule_key i = 0; i < N_KEYS && used < size; i++)
+		if (rule_keys[i].section == section)
+			used += snprintf(buffer + used, size - used, "%s%s", used ? ", " : "", rule_keys[i].name);
+}
+
+static void complain_key(enum rule_section section, const char *name, struct complaint *complaint)
+{
+	const char *in = rule_sections[section];
+	char all[160];
+
+	for (enum rule_key i = 0; i < N_KEYS; i++)
+		if (strcmp(rule_keys[i].name, name) == 0) {
+			complain(complaint, 0, "key '%s' does not belong in [%s] but in [%s]", name, in,
+				 rule_sections[rule_keys[i].section]);
+			return;
+		}
+	list_keys(section, all, sizeof(all));
+	if (complaint->meant != N_KEYS)
+		complain(complaint, 0, "unknown key '%.*s' in [%s]; did you mean '%s'?", quote_length(name), name, in,
+			 rule_keys[complaint->meant].name);
+	else
+		complain(complaint, 0, "unknown key '%.*s' in [%s], which takes %s", quote_length(name), name, in, all);
+}
+
+enum rule_key find_key(enum rule_section section, const char *name, struct complaint *complaint)
+{
+	enum rule_key meant = N_KEYS;
+	struct nearest nearest;
+
+	nearest_begin(&nearest, name);
+	for (enum rule_key i = 0; i < N_KEYS; i++) {
+		if (rule_keys[i].section != section)
+			continue;
+		if (strcmp(rule_keys[i].name, name) == 0)
+			return i;
+		nearest_offer(&nearest, rule_keys[i].name);
+		if (nearest_get(&nearest) && strcmp(nearest_get(&nearest), rule_keys[i].name) == 0)
+			meant = i;
+	}
+	complaint->meant = meant;
+	complain_key(section, name, complaint);
+	return N_KEYS;
+}

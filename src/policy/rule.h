@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a loaded policy is made of. Private to src/policy; filled by the parser, read by the matcher, which neither
+ * allocates nor parses.
+ */
+#ifndef IOMMUD_POLICY_RULE_H
+#define IOMMUD_POLICY_RULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/policy.h"
+
+#define NO_RULE ((size_t)-1)
+
+/* All keys of a rule; those before N_CONDITIONS are lists of which one item must fit. keys.c has their table. */
+enum rule_key {
+	KEY_VENDOR,
+	KEY_DEVICE,
+	KEY_CLASS,
+	KEY_ADDRESS,
+	KEY_DRIVER,
+	KEY_USER,
+	KEY_GROUP,
+	N_CONDITIONS,
+	KEY_ACTION = N_CONDITIONS,
+	KEY_GROUP_SCOPE,
+	KEY_BACKEND,
+	KEY_LABEL,
+	N_KEYS
+};
+
+#define FIRST_CLIENT_CONDITION KEY_USER
+
+enum item_kind {
+	ITEM_ANY, /* `*` */
+	ITEM_ABSENT, /* the word `none`: there is no driver */
+	ITEM_EXACT,
+	ITEM_PREFIX,
+	ITEM_GLOB,
+	ITEM_NUMBER, /* a uid or gid */
+};
+
+struct item {
+	enum item_kind kind;
+	uint32_t number; /* ITEM_NUMBER; of the texts their length */
+	char *text; /* ITEM_EXACT, ITEM_PREFIX, ITEM_GLOB */
+};
+
+/* No items: the key was not given, and anything fits. With ITEM_ANY there is no other item. */
+struct condition {
+	struct item *items;
+	size_t n;
+};
+
+struct rule {
+	struct condition conditions[N_CONDITIONS];
+	unsigned int file; /* index in policy::files */
+	unsigned int line; /* of its [Match] */
+	unsigned int column;
+	enum policy_action action;
+	enum policy_scope scope;
+	unsigned int backends;
+	enum policy_label_kind label_kind;
+	char *label;
+	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
+};
+
+/* One of the [Client] conditions that the rules tell apart. The first is always that of everybody. */
+struct client_kind {
+	size_t first_rule; /* NO_RULE: none */
+	size_t last_rule;
+};
+
+struct policy {
+	char **files;
+	size_t n_files;
+	struct rule *rules;
+	size_t n_rules;
+	struct client_kind *client_kinds;
+	size_t n_client_kinds;
+	bool labels_differ; /* not all allowing rules give one label: only then members of a group can disagree */
+	uint8_t digest[DIGEST_SIZE];
+};
+
+/* Adds a copy of the path. Returns its index or -ENOMEM. */
+int policy_add_file(struct policy *policy, const char *path);
+
+/* Moves the rule into the policy and leaves an empty one. -ENOMEM: the rule stays the caller's. */
+int policy_add_rule(struct policy *policy, struct rule *rule);
+
+/* Moves the item in, on success; ITEM_ANY replaces all others, and others are dropped once it is there. -ENOMEM. */
+int condition_add(struct condition *condition, struct item *item);
+bool condition_is_any(const struct condition *condition);
+
+void item_clear(struct item *item);
+void rule_clear(struct rule *rule);
+
+/*
+ * Whether all that fits `narrow` provably fits `wide` as well: it takes anything, or has every item of the other.
+ * Items that differ in form (`10*` and `10d3`) are not compared.
+ */
+bool condition_covers(const struct condition *wide, const struct condition *narrow);
+
+#endif

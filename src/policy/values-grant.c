@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Values of [Grant]: words from small tables, and the label. Owns nothing but the label it puts into the rule. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/nearest.h"
+#include "policy/report.h"
+#include "policy/values.h"
+#include "util/cleanup.h"
+
+#define LABEL_MAX 255
+
+struct word {
+	const char *name;
+	unsigned int value;
+};
+
+/* "a, b or c" */
+static void list_words(const struct word *words, size_t n, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < n && used < size; i++) {
+		const char *separator = i == 0 ? "" : i + 1 == n ? " or " : ", ";
+
+		used += snprintf(buffer + used, size - used, "%s%s", separator, words[i].name);
+	}
+}
+
+static int find_word(const char *key, const struct word *words, size_t n, const char *text, unsigned int *ret,
+		     struct complaint *complaint)
+{
+	struct nearest nearest;
+	char all[80];
+
+	nearest_begin(&nearest, text);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(words[i].name, text) == 0) {
+			*ret = words[i].value;
+			return 0;
+		}
+		nearest_offer(&nearest, words[i].name);
+	}
+	if (nearest_get(&nearest))
+		return complain(complaint, 0, "unknown value '%.*s' of %s; did you mean '%s'?", quote_length(text),
+				text, key, nearest_get(&nearest));
+	list_words(words, n, all, sizeof(all));
+	return complain(complaint, 0, "unknown value '%.*s' of %s, which takes %s", quote_length(text), text, key, all);
+}
+
+int parse_action(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "allow", POLICY_ALLOW }, { "deny", POLICY_DENY } };
+	unsigned int value;
+	int r = find_word("Action", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->action = value;
+	return 0;
+}
+
+int parse_group_scope(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "singleton", POLICY_SINGLETON }, { "whole", POLICY_WHOLE } };
+	unsigned int value;
+	int r = find_word("GroupScope", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->scope = value;
+	return 0;
+}
+
+int parse_backend(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = {
+		{ "auto", POLICY_BACKEND_ANY },
+		{ "iommufd", POLICY_BACKEND_IOMMUFD },
+		{ "legacy", POLICY_BACKEND_LEGACY },
+	};
+	unsigned int value;
+	int r = find_word("Backend", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->backends |= value;
+	return 0;
+}
+
+int parse_label(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	size_t length = strlen(text);
+	char *label;
+
+	if (strcmp(text, "peer") == 0 || strcmp(text, "none") == 0) {
+		rule->label_kind = text[0] == 'p' ? POLICY_LABEL_PEER : POLICY_LABEL_NONE;
+		return 0;
+	}
+	for (size_t i = 0; i < length; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return complain(complaint, i, "labels are printable ASCII without blanks");
+	if (length > LABEL_MAX)
+		return complain(complaint, LABEL_MAX, "the label is longer than %d bytes", LABEL_MAX);
+	label = strndup(text, length);
+	if (!label)
+		return -ENOMEM;
+	rule->label_kind = POLICY_LABEL_STATIC;
+	rule->label = label;
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From the text of a value to what the matcher compares. Every function returns 0, -EINVAL with a complaint, or -ENOMEM,
+ * and leaves its output alone unless it returns 0.
+ */
+#ifndef IOMMUD_POLICY_VALUES_H
+#define IOMMUD_POLICY_VALUES_H
+
+#include "policy/rule.h"
+
+/* Why a value is refused, and the offset of the byte where it goes wrong. */
+struct complaint {
+	size_t offset;
+	enum rule_key meant; /* by an unknown key, N_KEYS if there is no telling */
+	char message[400];
+};
+
+/* Fills the complaint; always -EINVAL. */
+int complain(struct complaint *complaint, size_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A new item of this text, lower-cased if asked. -ENOMEM. */
+int make_text_item(enum item_kind kind, const char *text, bool lower, struct item *ret);
+
+/* One item of a list: a row each in the table of keys.c. values-device.c and values-client.c. */
+int parse_vendor(const char *text, struct item *ret, struct complaint *complaint);
+int parse_device(const char *text, struct item *ret, struct complaint *complaint);
+int parse_class(const char *text, struct item *ret, struct complaint *complaint);
+int parse_address(const char *text, struct item *ret, struct complaint *complaint);
+int parse_driver(const char *text, struct item *ret, struct complaint *complaint);
+int parse_user(const char *text, struct item *ret, struct complaint *complaint);
+int parse_group(const char *text, struct item *ret, struct complaint *complaint);
+
+/* Values of [Grant], put into the rule; Backend once an item. values-grant.c. */
+int parse_action(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_group_scope(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_backend(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_label(const char *text, struct rule *rule, struct complaint *complaint);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One device, read from its folder below /sys/bus/BUS/devices. A device can vanish between any two reads: then it counts
+ * as gone, never as an error. What makes a device's membership or driver unreadable for another reason is a fault, for a
+ * group that seems smaller than it is would be judged too kindly. What a device may lack (an override, a reset method)
+ * is left at "none" when it can't be read.
+ *
+ * The driver is taken from `uevent`, which has the ids as well: one read instead of four. Nothing reads configuration
+ * space, and nothing is kept open.
+ */
+#include "topology/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/fileio.h"
+
+bool probe_is_gone(int error)
+{
+	return error == -ENOENT || error == -ENODEV || error == -ENXIO || error == -ENOTDIR;
+}
+
+static bool is_shortage(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
+/* What the device may lack is an empty text then; only a shortage of ours is passed on. */
+static int read_optional(int device_fd, const char *name, char *buffer, size_t size)
+{
+	int r = read_file_at(device_fd, name, buffer, size);
+
+	if (r < 0)
+		buffer[0] = '\0';
+	return is_shortage(r) ? r : 0;
+}
+
+/* Cuts what does not fit: no name of that length is in one of our tables, so such a driver is a foreign one. */
+static void copy_text(char *target, size_t size, const char *text)
+{
+	snprintf(target, size, "%.*s", (int)size - 1, text);
+}
+
+static void parse_uevent_line(struct device *device, const char *line)
+{
+	unsigned int first, second;
+
+	if (strncmp(line, "DRIVER=", 7) == 0) {
+		copy_text(device->driver, sizeof(device->driver), line + 7);
+	} else if (sscanf(line, "PCI_CLASS=%x", &first) == 1) {
+		device->id.class = first & 0xffffff;
+	} else if (sscanf(line, "PCI_ID=%4x:%4x", &first, &second) == 2) {
+		device->id.vendor = first;
+		device->id.device = second;
+	} else if (sscanf(line, "PCI_SUBSYS_ID=%4x:%4x", &first, &second) == 2) {
+		device->id.subsystem_vendor = first;
+		device->id.subsystem_device = second;
+	}
+}
+
+static int read_uevent(int device_fd, struct device *device)
+{
+	char text[4097], *rest = text, *line;
+	int r = read_file_at(device_fd, "uevent", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	while ((line = strsep(&rest, "\n")))
+		parse_uevent_line(device, line);
+	return 0;
+}
+
+static int read_override(int device_fd, struct device *device)
+{
+	char text[256];
+	int r = read_optional(device_fd, "driver_override", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	if (strcmp(text, "(null)") != 0)
+		copy_text(device->driver_override, sizeof(device->driver_override), text);
+	return 0;
+}
+
+static int read_numa_node(int device_fd, struct device *device)
+{
+	char text[32], *end;
+	long value;
+	int r = read_optional(device_fd, "numa_node", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	value = strtol(text, &end, 10);
+	device->numa_node = *text && !*end && value >= 0 && value < 1 << 20 ? value : -1;
+	return 0;
+}
+
+static int read_reset_methods(int device_fd, struct device *device)
+{
+	char text[256], *rest = text, *word;
+	int r = read_optional(device_fd, "reset_method", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	while ((word = strsep(&rest, " "))) {
+		const char *name;
+
+		for (unsigned int bit = 1; (name = reset_method_name(bit)); bit <<= 1) {
+			if (strcmp(name, word) == 0)
+				device->reset_methods |= bit;
+		}
+	}
+	return 0;
+}
+
+/* PCI-to-PCI and CardBus bridges carry others behind them; a host bridge (0600) is an endpoint to the kernel. */
+static bool class_is_bridge(uint32_t class)
+{
+	return class >> 8 == 0x0604 || class >> 8 == 0x0607 || class >> 8 == 0x0609;
+}
+
+static int read_pci(struct probe *probe, int device_fd, struct device *device)
+{
+	int r = read_reset_methods(device_fd, device);
+
+	if (r < 0)
+		return r;
+	device->bridge = class_is_bridge(device->id.class);
+	if (read_link_name_at(device_fd, "physfn", device->physical_function, sizeof(device->physical_function)) < 0)
+		device->physical_function[0] = '\0';
+	if (device->id.class >> 16 == 0x03)
+		device->boot_display = probe_display_in_use(probe, device_fd, device);
+	return 0;
+}
+
+static int read_attributes(struct probe *probe, int device_fd, struct device *device)
+{
+	int r = read_uevent(device_fd, device);
+
+	if (r < 0)
+		return r;
+	r = read_override(device_fd, device);
+	if (r < 0)
+		return r;
+	r = read_numa_node(device_fd, device);
+	if (r < 0)
+		return r;
+	return strcmp(device->bus, "pci") == 0 ? read_pci(probe, device_fd, device) : 0;
+}
+
+static int read_group_number(int bus_fd, const char *address, unsigned int *ret_group)
+{
+	char path[DEVICE_ADDRESS_MAX + sizeof("/iommu_group")], name[32], *end;
+	unsigned long number;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/iommu_group", address);
+	r = read_link_name_at(bus_fd, path, name, sizeof(name));
+	if (r < 0)
+		return r;
+	errno = 0;
+	number = strtoul(name, &end, 10);
+	if (name[0] < '0' || name[0] > '9' || *end || errno || number > UINT32_MAX)
+		return -EBADMSG;
+	*ret_group = number;
+	return 0;
+}
+
+static int probe_known(struct probe *probe, int bus_fd, const char *bus, const char *address, struct device **ret)
+{
+	_cleanup_fd_ int device_fd = open_dir_at(bus_fd, address);
+	_cleanup_free_ struct device *device = NULL;
+	int r;
+
+	if (device_fd < 0)
+		return device_fd;
+	device = calloc(1, sizeof(*device));
+	if (!device)
+		return -ENOMEM;
+	list_init(&device->link);
+	list_init(&device->group_link);
+	copy_text(device->id.address, sizeof(device->id.address), address);
+	copy_text(device->bus, sizeof(device->bus), bus);
+	r = read_attributes(probe, device_fd, device);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(device);
+	return 0;
+}
+
+int probe_device(struct probe *probe, int bus_fd, const char *bus, const char *address, struct device **ret,
+		 unsigned int *ret_group)
+{
+	unsigned int group;
+	int r = read_group_number(bus_fd, address, &group);
+
+	if (r == 0)
+		r = probe_known(probe, bus_fd, bus, address, ret);
+	if (r < 0)
+		return probe_is_gone(r) ? -ENOENT : r;
+	*ret_group = group;
+	return 0;
+}
+
+int probe_open_bus(const struct probe *probe, const char *bus)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "bus/%s/devices", bus);
+	return open_dir_at(probe->sysfs_fd, path);
+}
