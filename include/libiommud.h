@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libiommud: ask iommud for devices, and receive their descriptors.
+ *
+ * Blocking: every call waits for the daemon's answer, without a limit of its own (the daemon has limits for its steps and
+ * refuses with IOMMUD_ERROR_TIMED_OUT). Signals do not interrupt a wait. SIGPIPE is never raised.
+ *
+ * Threads: a connection and the leases acquired over it must be used by one thread at a time; different connections are
+ * independent. The library has no global state. Descriptors are always close-on-exec.
+ *
+ * Results: 0 is success. IOMMUD_REFUSED (positive) says that the daemon answered with an error: nothing was done, the
+ * connection is fine, and iommud_error(), iommud_error_name(), iommud_error_message() and iommud_error_parameters() say
+ * why. A negative errno is a fault; outputs (ret...) are untouched then, as they are after a refusal:
+ *   -ECONNRESET   the daemon closed the connection
+ *   -EPROTO       the daemon sent what is no answer to the call; all descriptors that came were closed
+ *   -EMFILE       not all descriptors of an answer could be received: the limit of open files is reached, or a security
+ *                 module said no; those that came were closed
+ *   -ENOTCONN     an earlier call on this connection failed by a fault, or its stream was stopped: the position in the
+ *                 stream of messages is lost, and the connection is of no use but to keep its leases until iommud_close()
+ *   -EINVAL       an argument is wrong; nothing was sent
+ *   -ENOMEM       and other errors of the system's
+ */
+#ifndef LIBIOMMUD_H
+#define LIBIOMMUD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IOMMUD_REFUSED 1
+
+#define IOMMUD_DEFAULT_SOCKET "/run/iommud/io.iommud"
+
+struct iommud; /* a connection */
+struct iommud_lease; /* what was handed out by one iommud_acquire() */
+
+/* ---- connections ---- */
+
+/*
+ * Connects to the daemon's socket at `socket_path`; NULL means $IOMMUD_SOCKET (not in programs with raised privileges),
+ * or else IOMMUD_DEFAULT_SOCKET. *ret is the caller's, iommud_close(). 0 or a negative errno: -ENOENT and -ECONNREFUSED
+ * say that no daemon is there, -ENAMETOOLONG that no socket address holds the path.
+ */
+int iommud_open(const char *socket_path, struct iommud **ret);
+
+/*
+ * Closes the connection. That ends all its leases, unless another process inherited the descriptor. Leases' memory and
+ * descriptors are not touched. Accepts NULL, returns NULL.
+ */
+struct iommud *iommud_close(struct iommud *connection);
+
+/*
+ * The socket; it stays the connection's: do not read, write or close it. Poll it between calls to learn that the daemon
+ * is gone (POLLHUP). A process that gets a copy (FD_CLOEXEC cleared before an exec, for instance) keeps the leases alive
+ * until it, too, has closed it.
+ */
+int iommud_get_fd(const struct iommud *connection);
+
+/* ---- any method of the protocol, in JSON ---- */
+
+/*
+ * Called for each reply of a stream with its parameters, the text of one JSON object, borrowed until the function returns.
+ * Returns 0 to go on; anything else stops the stream. It must not use the connection.
+ */
+typedef int (*iommud_reply_fn)(const char *parameters, void *userdata);
+
+/*
+ * Calls `method` ("io.iommud.Describe") with `parameters`, the text of one JSON object (NULL: none), and hands out the
+ * parameters of the one reply: *ret_parameters (may be NULL) is borrowed until the next call on this connection.
+ * 0, IOMMUD_REFUSED or a negative errno; -EMSGSIZE for a call beyond 1 MiB (the daemon's own limit is lower). A method
+ * that answers with descriptors can't be called in this way: -EPROTO.
+ */
+int iommud_call(struct iommud *connection, const char *method, const char *parameters, const char **ret_parameters);
+
+/*
+ * The same for methods that stream: `function` is called for each reply, the last one included (which is {} where there
+ * was nothing to tell). Returns 0 after the last reply, IOMMUD_REFUSED or a negative errno, or what `function` returned
+ * to stop it. The daemon is not told of a stop: unless it happened in the last reply, the connection is of no further
+ * use (-ENOTCONN). A subscription therefore wants a connection of its own.
+ */
+int iommud_call_more(struct iommud *connection, const char *method, const char *parameters, iommud_reply_fn function,
+		     void *userdata);
+
+/* ---- refusals ---- */
+
+/* Why the daemon refused. More may be added: treat what you do not know as IOMMUD_ERROR_OTHER. */
+enum iommud_error {
+	IOMMUD_ERROR_NONE = 0, /* no call was refused */
+	IOMMUD_ERROR_OTHER = 1, /* a name that this library does not know */
+	IOMMUD_ERROR_NO_SUCH_DEVICE = 2,
+	IOMMUD_ERROR_NO_SUCH_LEASE = 3,
+	IOMMUD_ERROR_DENIED = 4, /* by policy, or a method that is for root */
+	IOMMUD_ERROR_NOT_VIABLE = 5,
+	IOMMUD_ERROR_CONSENT_REQUIRED = 6, /* the parameters hold the token: see iommud_request::consent */
+	IOMMUD_ERROR_NOT_SINGLETON = 7,
+	IOMMUD_ERROR_LABEL_MISMATCH = 8,
+	IOMMUD_ERROR_BUSY = 9,
+	IOMMUD_ERROR_BACKEND_UNAVAILABLE = 10,
+	IOMMUD_ERROR_QUOTA_EXCEEDED = 11,
+	IOMMUD_ERROR_TIMED_OUT = 12,
+	IOMMUD_ERROR_PREPARE_FAILED = 13,
+	IOMMUD_ERROR_INVALID_CALL = 14, /* the daemon does not understand: method, parameter or message */
+};
+
+/* The kind of an error's full name ("io.iommud.DeniedByPolicy"). IOMMUD_ERROR_NONE for NULL. Thread-safe. */
+enum iommud_error iommud_error_from_name(const char *name);
+
+/* Of the last call on this connection: its kind, IOMMUD_ERROR_NONE unless it was refused. */
+enum iommud_error iommud_error(const struct iommud *connection);
+
+/*
+ * Of the last call on this connection, NULL unless it was refused; borrowed until the next call: the error's full name, a
+ * sentence for people (never NULL after a refusal), the error's parameters as the text of a JSON object.
+ */
+const char *iommud_error_name(const struct iommud *connection);
+const char *iommud_error_message(const struct iommud *connection);
+const char *iommud_error_parameters(const struct iommud *connection);
+
+/* ---- leases ---- */
+
+/*
+ * What is asked for. Set it to zero, then `size` to sizeof(struct iommud_request), then the rest: members that later
+ * versions add mean nothing when they are zero. All is borrowed for the time of the call.
+ */
+struct iommud_request {
+	size_t size;
+	const char *const *devices; /* addresses: "0000:01:00.0" */
+	size_t n_devices;
+	const char *backend; /* "iommufd", "legacy", or NULL: the best there is */
+	const char *consent; /* token of Explain or of IOMMUD_ERROR_CONSENT_REQUIRED, or NULL */
+};
+
+/*
+ * Takes the devices of `request`. *ret is the caller's, iommud_lease_free(). The lease lives until it is released or the
+ * connection is closed. 0, IOMMUD_REFUSED or a negative errno; -EINVAL for a request without devices or a `size` that
+ * never was, -E2BIG for one whose newer members, unknown to this library, are not zero. May take as long as a device
+ * needs to be reset or a driver to let go. After a fault, close the connection: the daemon may have granted the lease.
+ */
+int iommud_acquire(struct iommud *connection, const struct iommud_request *request, struct iommud_lease **ret);
+
+/*
+ * Gives the lease with this number back. Close all its descriptors and mappings first: a device lingers, unavailable to
+ * anybody, until the last one is gone. 0, IOMMUD_REFUSED (IOMMUD_ERROR_NO_SUCH_LEASE) or a negative errno.
+ */
+int iommud_release(struct iommud *connection, uint64_t lease_id);
+
+/*
+ * Frees the object and closes the descriptors that were not taken. Does not release the lease. Needs no connection.
+ * Accepts NULL, returns NULL.
+ */
+struct iommud_lease *iommud_lease_free(struct iommud_lease *lease);
+
+/* What the lease is. Texts are borrowed from the lease; the label may be NULL. */
+uint64_t iommud_lease_id(const struct iommud_lease *lease);
+const char *iommud_lease_backend(const struct iommud_lease *lease); /* "iommufd" or "legacy" */
+const char *iommud_lease_label(const struct iommud_lease *lease);
+
+/* The devices, in the order of the request. An `index` from iommud_lease_n_devices() on gives NULL, -1 or UINT32_MAX. */
+size_t iommud_lease_n_devices(const struct iommud_lease *lease);
+const char *iommud_lease_device_address(const struct iommud_lease *lease, size_t index);
+uint32_t iommud_lease_device_group(const struct iommud_lease *lease, size_t index);
+
+/*
+ * Descriptors, borrowed: the lease closes them. -1 where the backend has none, or it was taken. With iommufd there are
+ * iommu_fd and a device_fd each; with legacy container_fd (the type1 IOMMU is set), and a device_fd and a group_fd each.
+ */
+int iommud_lease_iommu_fd(const struct iommud_lease *lease);
+int iommud_lease_container_fd(const struct iommud_lease *lease);
+int iommud_lease_device_fd(const struct iommud_lease *lease, size_t index);
+int iommud_lease_group_fd(const struct iommud_lease *lease, size_t index);
+
+/* The same, handed over: the descriptor is the caller's to close, and the lease has -1 in its place. */
+int iommud_lease_take_iommu_fd(struct iommud_lease *lease);
+int iommud_lease_take_container_fd(struct iommud_lease *lease);
+int iommud_lease_take_device_fd(struct iommud_lease *lease, size_t index);
+int iommud_lease_take_group_fd(struct iommud_lease *lease, size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
