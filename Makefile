@@ -48,46 +48,53 @@ SONAME := libiommud.so.0
 PROGRAMS := $(BUILD)/iommud $(BUILD)/iommud-helper $(BUILD)/iommuctl
 LIBRARY := $(BUILD)/$(SONAME)
 
+# make V=1 shows the commands.
+ifeq ($(V),)
+say = @printf '  %-4s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@);
+else
+say =
+endif
+
 .PHONY: all
 all: $(PROGRAMS) $(LIBRARY) $(BUILD)/libiommud.so $(BUILD)/libiommud.a $(BUILD)/libiommud.pc
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The IDL file is the contract; the daemon serves its very text.
 $(BUILD)/gen/io.iommud.varlink.h: src/varlink/io.iommud.varlink
 	@mkdir -p $(@D)
-	{ echo 'static const char io_iommud_idl[] ='; sed 's/\\/\\\\/g;s/"/\\"/g;s/^/\t"/;s/$$/\\n"/' $<; echo ';'; } >$@.tmp
-	mv $@.tmp $@
+	@{ echo 'static const char io_iommud_idl[] ='; sed 's/\\/\\\\/g;s/"/\\"/g;s/^/\t"/;s/$$/\\n"/' $<; echo ';'; } >$@.tmp
+	@mv $@.tmp $@
 $(call objects,varlink): | $(BUILD)/gen/io.iommud.varlink.h
 
 $(CORE): $(call objects,$(LAYERS))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(BUILD)/iommud: $(DAEMON_OBJECTS) $(CORE)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/iommud-helper: $(HELPER_MAIN) $(HELPER_OBJECTS) $(call objects,util topology policy)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIBRARY): $(LIBIOMMUD_OBJECTS) src/libiommud/libiommud.map
-	$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script,src/libiommud/libiommud.map -o $@ \
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script,src/libiommud/libiommud.map -o $@ \
 		$(LIBIOMMUD_OBJECTS) $(shell pkg-config --libs json-c 2>/dev/null)
 
 $(BUILD)/libiommud.so: $(LIBRARY)
-	ln -sf $(SONAME) $@
+	@ln -sf $(SONAME) $@
 
 $(BUILD)/libiommud.a: $(LIBIOMMUD_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(BUILD)/libiommud.pc: src/libiommud/libiommud.pc.in Makefile
-	sed 's#@prefix@#$(PREFIX)#;s#@libdir@#$(LIBDIR)#;s#@version@#$(VERSION)#' $< >$@
+	@sed 's#@prefix@#$(PREFIX)#;s#@libdir@#$(LIBDIR)#;s#@version@#$(VERSION)#' $< >$@
 
 $(BUILD)/iommuctl: $(IOMMUCTL_OBJECTS) $(LIBRARY) | $(BUILD)/libiommud.so
-	$(CC) $(ALL_LDFLAGS) -o $@ $(IOMMUCTL_OBJECTS) -L$(BUILD) -liommud $(shell pkg-config --libs json-c 2>/dev/null)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $(IOMMUCTL_OBJECTS) -L$(BUILD) -liommud $(shell pkg-config --libs json-c 2>/dev/null)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

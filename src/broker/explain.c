@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What Acquire would say: the same judgement, with all that leads to it, and without doing anything. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "broker/internal.h"
 
-static void add_step(struct explanation *explanation, const char *format, const char *first, const char *second)
+__attribute__((format(printf, 2, 3))) static void add_step(struct explanation *explanation, const char *format, ...)
 {
+	va_list args;
+
 	if (explanation->n_plan == OPENER_DEVICES_MAX)
 		return;
-	snprintf(explanation->plan[explanation->n_plan++], sizeof(explanation->plan[0]), format, first, second);
+	va_start(args, format);
+	vsnprintf(explanation->plan[explanation->n_plan++], sizeof(explanation->plan[0]), format, args);
+	va_end(args);
 }
 
 static void make_plan(const struct device *device, struct explanation *explanation)
@@ -23,18 +28,17 @@ static void make_plan(const struct device *device, struct explanation *explanati
 	} else {
 		if (device->driver[0])
 			add_step(explanation, "%s is unbound from %s", address, device->driver);
-		add_step(explanation, "%s is bound to %s", address, "vfio-pci");
+		add_step(explanation, "%s is bound to vfio-pci", address);
 	}
 	if (opener)
 		add_step(explanation, "%s is opened and handed out by the backend %s", address, opener);
 	if (driver_is_vfio(device->driver))
 		add_step(explanation, "at the end %s is rebound to %s, which waits for the last descriptor", address,
 			 device->driver);
+	else if (device->driver[0])
+		add_step(explanation, "at the end %s is bound to %s again", address, device->driver);
 	else
-		add_step(explanation,
-			 device->driver[0] ? "at the end %s is bound to %s again"
-					   : "at the end %s has no driver again%s",
-			 address, device->driver);
+		add_step(explanation, "at the end %s has no driver again", address);
 }
 
 static int explain_device(struct broker *broker, struct judgement *judgement, const struct device *device,

@@ -126,11 +126,10 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 
 	if ((first && !held) || text_equals(present, label))
 		return 0;
-	refusal_set(refusal, REFUSAL_LABEL_MISMATCH,
-		    held ? "group %u carries the label %s until its last device is back, and %s would get %s by %s:%u"
-			 : "all devices of a request get one label: group %u, label %s, but %s would get %s by %s:%u",
-		    device->group->id, text_or(present, "(none)"), device->id.address, text_or(label, "(none)"),
-		    refusal->file, refusal->line);
+	refusal_set(
+		refusal, REFUSAL_LABEL_MISMATCH, "group %u %s label %s, but %s would get %s by %s:%u",
+		device->group->id, held ? "carries until its last device is back the" : "gets with this request the",
+		text_or(present, "(none)"), device->id.address, text_or(label, "(none)"), refusal->file, refusal->line);
 	if (set_text(&refusal->label, present) < 0 || set_text(&refusal->other_label, label) < 0)
 		return -ENOMEM;
 	return 0;

@@ -264,7 +264,7 @@ static int make_topology(struct manager *manager, const struct config *config)
 	if (r >= 0)
 		r = registry_scan(manager->registry);
 	if (r >= 0)
-		r = device_names_new(&manager->service.names);
+		r = device_names_new(NULL, &manager->service.names);
 	if (r < 0)
 		log_error("devices can't be read from %s: %s", manager->options->sysfs, strerror(-r));
 	return r;

@@ -28,7 +28,7 @@ static int open_node(int dev_fd, const char *path, char *failed, size_t failed_s
 	if (fd >= 0)
 		return fd;
 	fd = -errno;
-	snprintf(failed, failed_size, fd == -EBUSY ? "/dev/%s is open elsewhere" : "/dev/%s can't be opened", path);
+	snprintf(failed, failed_size, "/dev/%s %s", path, fd == -EBUSY ? "is open elsewhere" : "can't be opened");
 	return fd;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "topology/names.h"
 #include "util/cleanup.h"
@@ -37,13 +38,12 @@ static json_object *reset_methods(const struct device *device)
 	return json_build_end(&list);
 }
 
-static void add_names(struct json_build *build, struct device_names *names, const struct device_id *id)
+static void add_name(struct json_build *build, const char *key, struct device_names *names, const struct device_id *id,
+		     bool (*lookup)(struct device_names *, const struct device_id *, char *, size_t))
 {
-	char text[256];
+	char name[DEVICE_NAME_MAX];
 
-	json_build_text_or_null(build, "vendorName", device_names_vendor(names, id, text, sizeof(text)));
-	json_build_text_or_null(build, "deviceName", device_names_device(names, id, text, sizeof(text)));
-	json_build_text_or_null(build, "className", device_names_class(names, id, text, sizeof(text)));
+	json_build_text(build, key, lookup(names, id, name, sizeof(name)) ? name : NULL);
 }
 
 /* Who has the device is for its owner and for root. */
@@ -78,7 +78,9 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	add_hex(&build, "subsystemVendorId", device->id.subsystem_vendor, 4);
 	add_hex(&build, "subsystemDeviceId", device->id.subsystem_device, 4);
 	add_hex(&build, "class", device->id.class, 6);
-	add_names(&build, names, &device->id);
+	add_name(&build, "vendorName", names, &device->id, device_names_vendor);
+	add_name(&build, "deviceName", names, &device->id, device_names_device);
+	add_name(&build, "className", names, &device->id, device_names_class);
 	json_build_number_or_null(&build, "numaNode", device->numa_node);
 	json_build_text_or_null(&build, "physicalFunction", device->physical_function);
 	json_build_add(&build, "virtualFunctions", virtual_functions(broker, device));

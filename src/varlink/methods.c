@@ -119,12 +119,12 @@ static bool is_backend(const char *word)
 	       strcmp(word, opener_legacy.name) == 0;
 }
 
-static int refuse_as(struct varlink_call *call, const char *device, const char *format, const char *as)
+static int refuse_as(struct varlink_call *call, const char *device, const char *why)
 {
 	struct refusal refusal = { 0 };
 
 	snprintf(refusal.device, sizeof(refusal.device), "%.39s", device);
-	refusal_set(&refusal, REFUSAL_DENIED, format, as);
+	refusal_set(&refusal, REFUSAL_DENIED, "%s", why);
 	return errors_reply(call, &refusal);
 }
 
@@ -157,11 +157,11 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 	if (!wanted->as)
 		return explain_to(call, service->broker, peer_get_identity(session->peer), wanted);
 	if (!peer_is_admin(session->peer))
-		return refuse_as(call, wanted->device, "only root may ask what %.64s would get", wanted->as);
+		return refuse_as(call, wanted->device, "only root may ask what others would get");
 	r = identity_from_text(wanted->as, &other);
 	if (r < 0)
-		return refuse_as(call, wanted->device, "there is no user or group like %.64s (USER or USER:GROUP)",
-				 wanted->as);
+		return refuse_as(call, wanted->device,
+				 "'as' names no user and group: USER or USER:GROUP, names or numbers");
 	r = explain_to(call, service->broker, &other, wanted);
 	identity_clear(&other);
 	return r;
