@@ -98,7 +98,85 @@ $(BUILD)/iommuctl: $(IOMMUCTL_OBJECTS) $(LIBRARY) | $(BUILD)/libiommud.so
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+# ---- installing ----
+
+substitute = sed -e 's\#@bindir@\#$(BINDIR)\#g' -e 's\#@sbindir@\#$(SBINDIR)\#g' -e 's\#@libexecdir@\#$(LIBEXECDIR)\#g'
+MAN1 := src/iommuctl/iommuctl.1
+MAN3 := $(wildcard src/libiommud/*.3)
+MAN5 := src/policy/iommud.policy.5 src/daemon/iommud.conf.5
+MAN8 := src/daemon/iommud.8 src/helper/iommud-helper.8
+
+$(BUILD)/units/%: units/%.in Makefile
+	@mkdir -p $(@D)
+	@$(substitute) $< >$@
+UNITS := $(BUILD)/units/iommud.service $(BUILD)/units/iommud-helper.service
+all: $(UNITS)
+
+.PHONY: install
+install: all
+	install -D -m 755 $(BUILD)/iommud $(DESTDIR)$(SBINDIR)/iommud
+	install -D -m 755 $(BUILD)/iommud-helper $(DESTDIR)$(LIBEXECDIR)/iommud-helper
+	install -D -m 755 $(BUILD)/iommuctl $(DESTDIR)$(BINDIR)/iommuctl
+	install -D -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libiommud.so
+	install -D -m 644 $(BUILD)/libiommud.a $(DESTDIR)$(LIBDIR)/libiommud.a
+	install -D -m 644 $(BUILD)/libiommud.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libiommud.pc
+	install -D -m 644 include/libiommud.h $(DESTDIR)$(PREFIX)/include/libiommud.h
+	install -D -m 644 src/varlink/io.iommud.varlink $(DESTDIR)$(DATADIR)/iommud/io.iommud.varlink
+	install -d $(DESTDIR)$(UNITDIR)
+	install -m 644 $(UNITS) units/iommud.socket units/iommud-helper.socket $(DESTDIR)$(UNITDIR)
+	install -D -m 644 units/iommud.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/iommud.conf
+	install -D -m 644 units/iommud.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/iommud.conf
+	install -D -m 644 units/iommud.modules-load $(DESTDIR)$(PREFIX)/lib/modules-load.d/iommud.conf
+	install -D -m 644 units/70-iommud.rules $(DESTDIR)$(UDEVRULESDIR)/70-iommud.rules
+	install -d $(DESTDIR)$(SYSCONFDIR)/iommud/policy.d
+	test -e $(DESTDIR)$(SYSCONFDIR)/iommud/iommud.conf || \
+		install -m 644 iommud.conf $(DESTDIR)$(SYSCONFDIR)/iommud/iommud.conf
+	install -d $(DESTDIR)$(DATADIR)/iommud/examples
+	install -m 644 policy/examples/*.policy $(DESTDIR)$(DATADIR)/iommud/examples
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
+	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5
+	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8
+	install -D -m 644 src/iommuctl/iommuctl.bash-completion \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/iommuctl
+
 include tests/tests.mk
+
+# ---- everything from a fresh machine ----
+
+# What a user builds with, and what the tests need besides; the VM's own list is tests/vm/packages.host.
+BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev
+TEST_DEPS := clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
+	fuse3 systemd pci.ids python3 git
+VM_DEPS = $(shell sed 's/\#.*//' tests/vm/packages.host)
+ALL_DEPS = $(BUILD_DEPS) $(TEST_DEPS) $(VM_DEPS)
+missing = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | sed -n 's/^ii *//p' | \
+	sort -u >$(or $(TMPDIR),/tmp)/iommud-have.$$$$; printf '%s\n' $(1) | sort -u | \
+	comm -23 - $(or $(TMPDIR),/tmp)/iommud-have.$$$$; rm -f $(or $(TMPDIR),/tmp)/iommud-have.$$$$)
+
+.PHONY: deps
+deps:
+	@set -e; missing="$(call missing,$(ALL_DEPS))"; [ -z "$$missing" ] || { \
+		echo "installing:" $$missing; \
+		apt-get -o DPkg::Lock::Timeout=300 -q update >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends \
+			$$missing >/dev/null; }
+
+# A fresh make reads pkg-config again, once it is there.
+.PHONY: demo
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/vm/demo
+
+.PHONY: check
+check: deps
+	@tests/tools/check
+
+.PHONY: help
+help:
+	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile tests/tests.mk | sort -u
 
 .PHONY: clean
 clean:

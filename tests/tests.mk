@@ -29,3 +29,21 @@ check-unit: $(UNIT_TESTS) $(UMOCKDEV_TESTS)
 
 check-e2e: all $(E2E_TESTS)
 	tests/tools/run-tap e2e $(BUILD) $(E2E_TESTS) $(sort $(wildcard tests/e2e/*.sh))
+
+# The same under ASan and UBSan, in a build of their own.
+ASAN := $(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1
+.PHONY: check-asan check-vm lint
+check-asan:
+	@$(ASAN) build-asan-tests
+	@tests/tools/run-tap asan build/asan $$($(ASAN) -s print-tests)
+
+.PHONY: build-asan-tests print-tests
+build-asan-tests: all $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS)
+print-tests:
+	@echo $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS) $(sort $(wildcard tests/e2e/*.sh))
+
+check-vm: all
+	@tests/vm/run --cases '$(or $(CASES),*)'
+
+lint:
+	@tests/tools/lint
