@@ -14,7 +14,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +32,27 @@ static size_t count_lines(const char *text)
 	return n;
 }
 
-static bool parse_region(const char *line, struct reserved_region *ret)
+static bool parse_number(const char *text, uint64_t *ret)
 {
-	struct reserved_region region;
+	char *end;
 
-	if (sscanf(line, "%" SCNx64 " %" SCNx64 " %19s", &region.start, &region.end, region.type) != 3)
+	if (!text || strncmp(text, "0x", 2) != 0)
 		return false;
+	errno = 0;
+	*ret = strtoull(text, &end, 16);
+	return errno == 0 && *end == '\0' && end > text + 2;
+}
+
+static bool parse_region(char *line, struct reserved_region *ret)
+{
+	const char *start = strsep(&line, " "), *end = strsep(&line, " ");
+	struct reserved_region region = { 0 };
+
+	if (!line || !parse_number(start, &region.start) || !parse_number(end, &region.end))
+		return false;
+	if (*line == '\0' || strlen(line) >= sizeof(region.type))
+		return false;
+	strcpy(region.type, line);
 	*ret = region;
 	return true;
 }

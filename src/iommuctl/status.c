@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verb status: which daemon answers, and the leases. */
+#include <stdio.h>
+#include <string.h>
+
+#include "errors.h"
+#include "reply.h"
+#include "table.h"
+
+static void add_lease(struct table *table, json_object *lease)
+{
+	const char *state = reply_text(lease, "state");
+	_cleanup_free_ char *devices = reply_join(lease, "devices"), *groups = reply_join(lease, "groups");
+	bool bad = state && strcmp(state, "violated") == 0, good = state && strcmp(state, "active") == 0;
+
+	table_add_number(table, reply_number(lease, "lease"));
+	table_add_styled(table, bad ? STYLE_BAD : good ? STYLE_GOOD : STYLE_PLAIN, state);
+	table_add(table, reply_text(lease, "backend"));
+	table_add(table, reply_text(lease, "label"));
+	table_add_number(table, reply_number(lease, "uid"));
+	table_add_number(table, reply_number(lease, "pid"));
+	table_add(table, groups);
+	table_add(table, devices);
+}
+
+static int print_leases(const struct options *options, json_object *leases)
+{
+	static const char *const headings[] = { "LEASE", "STATE",  "BACKEND", "LABEL", "UID",
+						"PID",   "GROUPS", "DEVICES", NULL };
+	_cleanup_table_ struct table *table = table_new(headings);
+	size_t n = json_object_array_length(leases);
+
+	if (n == 0) {
+		if (!options->no_legend)
+			puts("No leases.");
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < n && table; i++)
+		add_lease(table, json_object_array_get_idx(leases, i));
+	if (table && table_print(table, stdout, !options->no_legend, terminal_has_color(options->color)) == 0)
+		return EXIT_DONE;
+	complain("out of memory");
+	return EXIT_FAILED;
+}
+
+static void print_daemon(const struct options *options, json_object *info)
+{
+	const char *product = reply_text(info, "product"), *version = reply_text(info, "version");
+
+	if (options->no_legend)
+		return;
+	terminal_print(stdout, terminal_has_color(options->color), STYLE_BOLD, product ? product : "iommud");
+	fputs(version ? " " : "", stdout);
+	terminal_print(stdout, false, STYLE_PLAIN, version ? version : "");
+	puts(" answers.");
+}
+
+static int print_json(const struct options *options, json_object *info, json_object *leases)
+{
+	_cleanup_object_ json_object *object = json_object_new_object();
+
+	if (!object) {
+		complain("out of memory");
+		return EXIT_FAILED;
+	}
+	json_object_object_add(object, "daemon", json_object_get(info));
+	json_object_object_add(object, "leases", json_object_get(leases));
+	reply_print(options, object);
+	return EXIT_DONE;
+}
+
+int verb_status(const struct options *options, int n_arguments, char **arguments)
+{
+	_cleanup_connection_ struct iommud *connection = NULL;
+	_cleanup_object_ json_object *info = NULL, *leases = NULL;
+	int code = connect_daemon(options, &connection);
+
+	if (code == EXIT_DONE)
+		code = reply_call(connection, "org.varlink.service.GetInfo", NULL, &info);
+	if (code == EXIT_DONE)
+		code = reply_collect(connection, "io.iommud.ListLeases", "lease", &leases);
+	if (code != EXIT_DONE)
+		return code;
+	if (options->json != JSON_OFF)
+		return print_json(options, info, leases);
+	print_daemon(options, info);
+	return print_leases(options, leases);
+}
