@@ -229,19 +229,11 @@ static void acquire_prepared(struct acquire *acquire)
 	acquire_open(acquire);
 }
 
-/* Which request of the helper a reply belongs to. */
-struct prepare_reply {
-	struct acquire *acquire;
-	size_t device;
-};
-
 static void prepare_replied(void *userdata, int error, const struct helper_reply *reply)
 {
-	struct prepare_reply *context = userdata;
-	struct acquire *acquire = context->acquire;
-	struct lease_device *device = &acquire->lease->devices[context->device];
+	struct lease_device *device = userdata;
+	struct acquire *acquire = device->lease->acquire;
 
-	free(context);
 	if (error < 0) {
 		refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED,
 			    "iommud-helper went away; its journal puts %s back when it is there again",
@@ -258,22 +250,6 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 		acquire_prepared(acquire);
 }
 
-static int send_prepare(struct acquire *acquire, size_t i)
-{
-	struct lease *lease = acquire->lease;
-	struct prepare_reply *context = malloc(sizeof(*context));
-	int r;
-
-	if (!context)
-		return -ENOMEM;
-	*context = (struct prepare_reply){ .acquire = acquire, .device = i };
-	r = helper_client_prepare(lease->broker->helper, lease->peer->socket_fd, lease->devices[i].id.address,
-				  acquire->digest, prepare_replied, context);
-	if (r < 0)
-		free(context);
-	return r;
-}
-
 /* One job for each device, all at once. The first that can't be sent ends it, after the others came back. */
 static void acquire_prepare(struct acquire *acquire)
 {
@@ -285,7 +261,8 @@ static void acquire_prepare(struct acquire *acquire)
 	if (!helper_client_is_connected(lease->broker->helper) && helper_client_connect(lease->broker->helper) == 0)
 		broker_helper_connected(lease->broker);
 	for (size_t i = 0; r == 0 && i < lease->n_devices; i++) {
-		r = send_prepare(acquire, i);
+		r = helper_client_prepare(lease->broker->helper, lease->peer->socket_fd, lease->devices[i].id.address,
+					  acquire->digest, prepare_replied, &lease->devices[i]);
 		if (r == 0)
 			acquire->n_waiting++;
 	}

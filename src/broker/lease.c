@@ -38,8 +38,10 @@ struct lease *lease_new(struct broker *broker, size_t n_devices)
 	lease->uid = (uid_t)-1;
 	lease->deadline_usec = UINT64_MAX;
 	lease->n_devices = n_devices;
-	for (size_t i = 0; i < n_devices; i++)
+	for (size_t i = 0; i < n_devices; i++) {
+		lease->devices[i].lease = lease;
 		lease->devices[i].sysfs_fd = -1;
+	}
 	return lease;
 }
 

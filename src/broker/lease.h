@@ -30,7 +30,10 @@ enum lease_state {
 	LEASE_STATES
 };
 
+struct lease;
+
 struct lease_device {
+	struct lease *lease; /* that it belongs to: the context of the helper's replies */
 	struct device_id id;
 	unsigned int group;
 	char driver[DEVICE_DRIVER_MAX]; /* when it was judged, before we moved it; empty: none */

@@ -11,12 +11,6 @@
 #include "broker/internal.h"
 #include "util/log.h"
 
-/* Which request of the helper a reply belongs to. The lease may be asked about twice: see helper-client.h. */
-struct restore_reply {
-	struct lease *lease;
-	size_t device;
-};
-
 /* The lease is over in every respect: its groups are free. It is freed. */
 static void lease_end(struct lease *lease, enum lease_state state)
 {
@@ -77,39 +71,20 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 
 static void restore_replied(void *userdata, int error, const struct helper_reply *reply)
 {
-	struct restore_reply *context = userdata;
-	struct lease *lease = context->lease;
-	struct lease_device *device = &lease->devices[context->device];
+	struct lease_device *device = userdata;
+	struct lease *lease = device->lease;
 
 	if (error == 0 && reply->status == HELPER_TIMED_OUT) {
 		release_linger(lease);
 		return; /* the last reply is still to come */
 	}
-	free(context);
-	if (error < 0) {
-		device->restoring = false;
-		recover_retry_later(lease->broker);
-	} else if (reply->status == HELPER_BUSY) {
-		/* Another job of the device ends first. */
+	if (error < 0 || reply->status == HELPER_BUSY) {
+		/* The helper comes back, or the device's other job ends, first. */
 		device->restoring = false;
 		recover_retry_later(lease->broker);
 	} else {
 		restore_done(lease, device, reply);
 	}
-}
-
-static int send_restore(struct lease *lease, size_t i)
-{
-	struct restore_reply *context = malloc(sizeof(*context));
-	int r;
-
-	if (!context)
-		return -ENOMEM;
-	*context = (struct restore_reply){ .lease = lease, .device = i };
-	r = helper_client_restore(lease->broker->helper, lease->devices[i].transaction, restore_replied, context);
-	if (r < 0)
-		free(context);
-	return r;
 }
 
 void release_resume(struct lease *lease)
@@ -119,7 +94,8 @@ void release_resume(struct lease *lease)
 
 		if (!device->transaction || device->restoring)
 			continue;
-		device->restoring = send_restore(lease, i) == 0;
+		device->restoring =
+			helper_client_restore(lease->broker->helper, device->transaction, restore_replied, device) == 0;
 		if (!device->restoring)
 			recover_retry_later(lease->broker);
 	}
