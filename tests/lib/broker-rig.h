@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A broker in the test's process: on a fake_sysfs, with a fake_helper, and an opener that opens pipes. Everything else is
+ * real: registry, viability, policy, the wire to the helper.
+ *
+ * The machine: 0000:01:00.0, a NIC on e1000e, alone in group 1; 0000:02:00.0, without a driver, alone in group 2;
+ * 0000:03:00.0 .1 .2 in group 3, on e1000, nvme and nothing; a bridge 0000:00:1c.0 on pcieport in group 4.
+ */
+#ifndef IOMMUD_TESTS_BROKER_RIG_H
+#define IOMMUD_TESTS_BROKER_RIG_H
+
+#include "broker/broker.h"
+#include "fake-helper.h"
+#include "hw/helper-client.h"
+
+#define NIC "0000:01:00.0"
+#define EDU "0000:02:00.0"
+#define SLOT_NIC "0000:03:00.0"
+#define SLOT_NVME "0000:03:00.1"
+#define SLOT_EDU "0000:03:00.2"
+#define BRIDGE "0000:00:1c.0"
+
+/* What the last acquire came to. */
+struct outcome {
+	unsigned int n; /* how often it was answered */
+	int error;
+	uint64_t lease;
+	size_t n_devices;
+	int device_fd[4]; /* closed by rig_forget() */
+	int iommu_fd;
+	enum refusal_kind refusal;
+	char message[768];
+	char token[DIGEST_HEX_SIZE];
+	char word[32];
+	char file[256];
+	unsigned int line;
+	char label[64], other_label[64];
+	enum lease_state state;
+};
+
+struct rig {
+	struct fake_sysfs *sysfs;
+	struct fake_helper fake;
+	struct registry *registry;
+	struct helper_client *helper;
+	struct broker *broker;
+	int dev_fd;
+	struct identity alice, bob, root; /* uids 1000, 1001, 0 */
+	struct outcome outcome;
+	char events[8192]; /* names of all events, each followed by a blank */
+	char last_event[512];
+};
+
+/* What the fake opener answers; 0: it opens. Reset by rig_start(). */
+extern int rig_open_result;
+extern unsigned int rig_n_opens;
+/* Called in the midst of an open, before it answers. */
+extern void (*rig_while_opening)(struct rig *rig);
+
+void rig_start(struct rig *rig, const char *policy);
+void rig_stop(struct rig *rig);
+/* Lets helper and broker talk until nothing more comes. */
+void rig_settle(struct rig *rig);
+/* Asks for devices (blank-separated) and settles; the outcome is in rig->outcome. */
+void rig_acquire(struct rig *rig, struct peer *peer, const char *devices, const char *backend, const char *consent);
+/* Closes the descriptors of the outcome. */
+void rig_forget(struct rig *rig);
+/* The driver sysfs shows, "" for none; static storage. */
+const char *rig_driver(struct rig *rig, const char *address);
+enum lease_state rig_state(struct rig *rig, uint64_t lease);
+bool rig_saw(const struct rig *rig, const char *event);
+/* A policy of one file "t.policy"; must load. */
+struct policy *rig_policy(const char *text);
+
+#endif

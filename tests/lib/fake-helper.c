@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake-helper.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "util/cleanup.h"
+#include "util/fileio.h"
+
+static void must(bool fine, const char *what)
+{
+	if (fine)
+		return;
+	perror(what);
+	abort();
+}
+
+void fake_helper_start(struct fake_helper *helper, struct fake_sysfs *sysfs)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	memset(helper, 0, sizeof(*helper));
+	helper->sysfs = sysfs;
+	helper->connection = -1;
+	snprintf(helper->path, sizeof(helper->path), "/tmp/iommud-fake-helper-%d", getpid());
+	unlink(helper->path);
+	strcpy(address.sun_path, helper->path);
+	helper->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	must(bind(helper->listener, (struct sockaddr *)&address, sizeof(address)) == 0, "bind");
+	must(listen(helper->listener, 4) == 0, "listen");
+}
+
+void fake_helper_kill(struct fake_helper *helper)
+{
+	helper->connection = close_fd(helper->connection);
+	helper->n_held = 0;
+}
+
+void fake_helper_stop(struct fake_helper *helper)
+{
+	fake_helper_kill(helper);
+	close_fd(helper->listener);
+	unlink(helper->path);
+}
+
+static void current_driver(struct fake_helper *helper, const char *address, char driver[DEVICE_DRIVER_MAX])
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "bus/pci/devices/%s/driver", address);
+	if (read_link_name_at(fake_sysfs_fd(helper->sysfs), path, driver, DEVICE_DRIVER_MAX) < 0)
+		driver[0] = '\0';
+}
+
+static void prepare(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	struct fake_transaction *transaction = &helper->transactions[helper->n_transactions];
+
+	if (helper->fail_status && strcmp(helper->fail_address, request->address) == 0) {
+		reply->status = helper->fail_status;
+		reply->error = EBUSY;
+		reply->step = HELPER_STEP_UNBIND;
+		return;
+	}
+	must(helper->n_transactions < FAKE_TRANSACTIONS, "transactions");
+	reply->transaction = ++helper->n_transactions;
+	transaction->open = true;
+	strcpy(transaction->address, request->address);
+	current_driver(helper, request->address, transaction->driver);
+	fake_sysfs_set_driver(helper->sysfs, request->address, "vfio-pci");
+}
+
+static void restore(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	struct fake_transaction *transaction = &helper->transactions[request->transaction - 1];
+
+	if (request->transaction == 0 || request->transaction > helper->n_transactions || !transaction->open) {
+		reply->status = HELPER_NO_SUCH_TRANSACTION;
+		return;
+	}
+	transaction->open = false;
+	fake_sysfs_set_driver(helper->sysfs, transaction->address, transaction->driver[0] ? transaction->driver : NULL);
+}
+
+static void next(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	reply->status = HELPER_NO_SUCH_TRANSACTION;
+	for (uint64_t i = request->transaction; i < helper->n_transactions; i++)
+		if (helper->transactions[i].open) {
+			reply->status = HELPER_OK;
+			reply->transaction = i + 1;
+			strcpy(reply->address, helper->transactions[i].address);
+			strcpy(reply->driver, helper->transactions[i].driver);
+			return;
+		}
+}
+
+static void answer(struct fake_helper *helper, const struct helper_request *request)
+{
+	struct helper_reply reply = { .version = HELPER_VERSION, .serial = request->serial };
+
+	memcpy(reply.digest, helper->digest, DIGEST_SIZE);
+	if (request->operation == HELPER_PREPARE)
+		prepare(helper, request, &reply);
+	else if (request->operation == HELPER_RESTORE)
+		restore(helper, request, &reply);
+	else if (request->operation == HELPER_NEXT)
+		next(helper, request, &reply);
+	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");
+}
+
+static void timed_out(struct fake_helper *helper, const struct helper_request *request)
+{
+	struct helper_reply reply = { .version = HELPER_VERSION,
+				      .serial = request->serial,
+				      .status = HELPER_TIMED_OUT,
+				      .step = HELPER_STEP_UNBIND };
+
+	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");
+}
+
+static void take(struct fake_helper *helper, const struct helper_request *request)
+{
+	bool moves = request->operation == HELPER_PREPARE || request->operation == HELPER_RESTORE;
+	bool lingers = helper->linger && request->operation == HELPER_RESTORE;
+
+	helper->n_requests[request->operation]++;
+	if (lingers)
+		timed_out(helper, request);
+	if (lingers || (helper->hold && moves))
+		helper->held[helper->n_held++] = *request;
+	else
+		answer(helper, request);
+}
+
+/* Descriptors that come along are closed, as the helper does after its job. */
+static ssize_t receive(struct fake_helper *helper, struct helper_request *request)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { request, sizeof(*request) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	ssize_t n = recvmsg(helper->connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		close(*(const int *)(const void *)CMSG_DATA(header));
+	return n;
+}
+
+unsigned int fake_helper_serve(struct fake_helper *helper)
+{
+	struct helper_request request;
+	unsigned int n = 0;
+
+	if (helper->connection < 0)
+		helper->connection = accept4(helper->listener, NULL, NULL, SOCK_CLOEXEC);
+	while (helper->connection >= 0 && receive(helper, &request) == sizeof(request)) {
+		take(helper, &request);
+		n++;
+	}
+	return n;
+}
+
+void fake_helper_release(struct fake_helper *helper)
+{
+	size_t n = helper->n_held;
+
+	helper->n_held = 0;
+	for (size_t i = 0; i < n; i++)
+		answer(helper, &helper->held[i]);
+}
+
+size_t fake_helper_n_open(const struct fake_helper *helper)
+{
+	size_t n = 0;
+
+	for (uint64_t i = 0; i < helper->n_transactions; i++)
+		n += helper->transactions[i].open;
+	return n;
+}
