@@ -259,14 +259,19 @@ wait_no_device()
 
 # ---- the baseline: what must be the same after every case ----
 
+# Lines of "ADDR DRIVER OVERRIDE", each none where there is none.
 baseline_devices()
 {
-	local device address
-
-	for device in /sys/bus/pci/devices/*; do
-		address=${device##*/}
-		echo "$address $(driver_of "$address") $(override_of "$address")"
-	done
+	(
+		cd /sys/bus/pci/devices || exit
+		grep -H '' -- */driver_override
+		find -- */driver -maxdepth 0 -printf '%h/driver/%l\n'
+	) | awk -F / '
+		sub(/^driver_override:/, "", $2) { override[$1] = $2 == "(null)" ? "none" : $2 }
+		$2 == "driver" { driver[$1] = $NF }
+		END { for (address in override)
+			print address, address in driver ? driver[address] : "none", override[address] }
+	' | sort
 }
 
 # Called once, before the first case.
