@@ -20,17 +20,17 @@ BUILD ?= build
 SANITIZE ?=
 WERROR ?=
 
+comma := ,
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wvla -Wformat=2 -Wimplicit-fallthrough -Wswitch-enum -Wundef -Wno-unused-parameter
-OPTIMIZE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=address$(,)undefined -fno-sanitize-recover=all,\
+OPTIMIZE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=all,\
 	-O2 -D_FORTIFY_SOURCE=2)
-, := ,
 CFLAGS ?= -g
 PACKAGES := libsystemd libudev json-c libpci libmd libcap
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOMMUD_VERSION='"$(VERSION)"' -Isrc -Iinclude -I$(BUILD)/gen $(WARNINGS) \
 	$(if $(WERROR),-Werror) $(OPTIMIZE) -fstack-protector-strong -fvisibility=hidden -fPIC $(CFLAGS) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=address$(,)undefined) -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread
 
 # ---- what the programs are made of: the layers, lowest first; tests/tools/check-layers holds them to it ----
