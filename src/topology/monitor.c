@@ -146,7 +146,7 @@ static bool sender_is_udevd(struct msghdr *header, const struct sockaddr_nl *sen
 	struct cmsghdr *control = CMSG_FIRSTHDR(header);
 	struct ucred credentials;
 
-	if (header->msg_namelen < sizeof(*sender) || sender->nl_groups != UDEV_GROUP)
+	if (sender->nl_family != AF_NETLINK || sender->nl_groups != UDEV_GROUP)
 		return false;
 	if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_CREDENTIALS)
 		return false;
