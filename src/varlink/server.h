@@ -121,7 +121,10 @@ bool varlink_call_wants_more(const struct varlink_call *call);
 /*
  * Replies. `parameters` is taken over (put) in any case, NULL means {}; the descriptors are taken over and closed in any
  * case. With `continues`, the call stays open (only for calls that want more; on others -EINVAL). 0; a negative errno
- * means that the client is gone or was dropped: the call has ended then, nothing else needs to be done.
+ * means that the client is gone or was dropped: the call has ended then, nothing else needs to be done. One exception:
+ * -ETOOMANYREFS, the kernel has too many descriptors in flight. The client was answered io.iommud.QuotaExceeded instead,
+ * the call has ended, the connection goes on: what was to be handed out must be taken back (or passed up by `handle`, as a
+ * fault, which ends the connection).
  */
 int varlink_reply(struct varlink_call *call, json_object *parameters, const int *fds, size_t n_fds, bool continues);
 /* `name` is fully qualified. Ends the call. */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One call, from its frame to its last reply. The other half of the interface is in server.h. */
+#ifndef IOMMUD_VARLINK_CALL_H
+#define IOMMUD_VARLINK_CALL_H
+
+#include <stdint.h>
+
+#include "util/json.h"
+
+struct varlink_connection;
+
+/*
+ * Takes the first frame out of the inbox, which must have one, and handles it: afterwards the call is answered, or pending
+ * as varlink_connection::call, or the connection is closing or doomed.
+ */
+void varlink_call_handle(struct varlink_connection *connection);
+
+/* Answers a frame that is too large, and closes. */
+void varlink_call_refuse_size(struct varlink_connection *connection);
+
+/* Frees a call without an answer. Accepts NULL, returns NULL. */
+struct varlink_call *varlink_call_free(struct varlink_call *call);
+
+/* {"error":name,"parameters":parameters}; takes over `parameters`. NULL when there is no memory. */
+json_object *varlink_error_message(const char *name, json_object *parameters);
+/* The whole message of io.iommud.QuotaExceeded. NULL when there is no memory. */
+json_object *varlink_quota_exceeded(const char *quota, uint64_t limit, const char *message);
+/* The same for the kernel's limit of descriptors in flight. */
+json_object *varlink_fds_exceeded(void);
+
+#endif

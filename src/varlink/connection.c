@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A connection owns its socket, what is received and unhandled, what is sent and untaken, and one unanswered call. What it
+ * waits for follows from these alone (connection_interest()):
+ *
+ *   a call unanswered, or descriptors of the client being closed   its hang-up
+ *   bytes queued, or a whole call that may not be handled yet      room in the socket
+ *   else                                                           bytes to read
+ *
+ * One event handles one call at most, so that a client with many calls waits among the others for its next turn. It never
+ * blocks, never frees itself while it runs, and calls the server's user only through call.c.
+ */
+#include "varlink/connection.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "util/log.h"
+#include "varlink/call.h"
+#include "varlink/core.h"
+#include "varlink/discard.h"
+#include "varlink/wire.h"
+
+void varlink_connection_watch(struct varlink_connection *connection, uint32_t interest)
+{
+	struct epoll_event event = { .events = interest, .data.ptr = &connection->socket_source };
+
+	if (interest == connection->interest)
+		return;
+	epoll_ctl(connection->server->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
+	connection->interest = interest;
+}
+
+void varlink_connection_doom(struct varlink_connection *connection)
+{
+	if (connection->doomed)
+		return;
+	connection->doomed = true;
+	list_unlink(&connection->link);
+	list_append(&connection->server->doomed, &connection->link);
+	varlink_deadline_disarm(&connection->frame_deadline);
+	varlink_deadline_disarm(&connection->send_deadline);
+	/* A socket that is shut down polls EPOLLHUP: so the server's descriptor is ready until this is dealt with. */
+	shutdown(connection->fd, SHUT_RDWR);
+	varlink_connection_watch(connection, 0);
+}
+
+bool varlink_connection_owes_reading(struct varlink_connection *connection)
+{
+	if (!connection->outbox.fds_sent)
+		return false;
+	if (!wire_is_read(connection->fd))
+		return true;
+	connection->outbox.fds_sent = false;
+	varlink_deadline_disarm(&connection->send_deadline);
+	return false;
+}
+
+static uint32_t connection_interest(const struct varlink_connection *connection)
+{
+	bool queued = !varlink_outbox_is_empty(&connection->outbox);
+
+	if (connection->call || connection->discard_fd >= 0)
+		return EPOLLRDHUP | (queued ? EPOLLOUT : 0);
+	if (queued)
+		return EPOLLOUT;
+	if (!varlink_inbox_has_frame(&connection->inbox))
+		return EPOLLIN;
+	/*
+	 * A small reply leaves the socket writable though it is unread. The edge comes once for that, and again when the
+	 * kernel frees what was read; a level would spin.
+	 */
+	return EPOLLOUT | (connection->outbox.fds_sent ? EPOLLET : 0);
+}
+
+static void connection_set_deadlines(struct varlink_connection *connection)
+{
+	struct varlink_server *server = connection->server;
+
+	if (connection->interest == EPOLLIN && connection->inbox.size > 0)
+		varlink_deadline_arm(&connection->frame_deadline, &server->frame_deadlines,
+				     server->config.limits.frame_timeout_usec);
+	else
+		varlink_deadline_disarm(&connection->frame_deadline);
+	if ((connection->interest & EPOLLOUT) || connection->outbox.fds_sent)
+		varlink_deadline_arm(&connection->send_deadline, &server->send_deadlines,
+				     server->config.limits.send_timeout_usec);
+	else
+		varlink_deadline_disarm(&connection->send_deadline);
+}
+
+void varlink_connection_settle(struct varlink_connection *connection)
+{
+	if (connection->doomed || connection->busy)
+		return;
+	if (connection->closing && varlink_outbox_is_empty(&connection->outbox)) {
+		varlink_connection_doom(connection);
+		return;
+	}
+	varlink_connection_watch(connection, connection_interest(connection));
+	connection_set_deadlines(connection);
+}
+
+int varlink_connection_send(struct varlink_connection *connection, json_object *message, const int *fds, size_t n_fds)
+{
+	size_t size = 0;
+	const char *text = NULL;
+	int r = -ENOMEM;
+
+	if (message)
+		text = json_object_to_json_string_length(message, VARLINK_JSON_FLAGS, &size);
+	if (text)
+		/* json-c ends the text with a NUL, and so does varlink. */
+		r = varlink_outbox_send(&connection->outbox, connection->fd, text, size + 1, fds, n_fds,
+					connection->server->config.limits.send_buffer_max);
+	else
+		varlink_close_fds(fds, n_fds);
+	json_object_put(message);
+	if (r < 0 && r != -ETOOMANYREFS)
+		varlink_connection_doom(connection);
+	return r;
+}
+
+/*
+ * The kernel refuses the descriptors of a reply that was queued behind unread ones. Its sender believes that it went out,
+ * so the client is told why and the connection ends, and with it all that was granted.
+ */
+static void connection_replace_queue(struct varlink_connection *connection)
+{
+	varlink_outbox_clear(&connection->outbox);
+	connection->closing = true;
+	varlink_connection_send(connection, varlink_fds_exceeded(), NULL, 0);
+}
+
+static void connection_flush(struct varlink_connection *connection)
+{
+	int n = varlink_outbox_flush(&connection->outbox, connection->fd);
+
+	if (n == -ETOOMANYREFS)
+		connection_replace_queue(connection);
+	else if (n < 0)
+		varlink_connection_doom(connection);
+	else if (n > 0)
+		varlink_deadline_disarm(&connection->send_deadline);
+}
+
+void varlink_connection_await_discard(struct varlink_connection *connection, int fd)
+{
+	struct epoll_event event = { .events = 0, .data.ptr = &connection->discard_source };
+
+	if (fd < 0)
+		return;
+	if (connection->discard_fd >= 0 || epoll_ctl(connection->server->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		close_fd(fd);
+	else
+		connection->discard_fd = fd;
+}
+
+static void connection_receive(struct varlink_connection *connection)
+{
+	struct wire_fds fds;
+	ssize_t n = varlink_inbox_receive(&connection->inbox, connection->fd, &fds);
+
+	/* Nobody asked for these. The client waits until they are closed, and gets its answer then. */
+	if (fds.n > 0)
+		varlink_connection_await_discard(connection, varlink_discard(fds.fds, fds.n));
+	if (n > 0 || n == -EAGAIN)
+		return;
+	if (connection->inbox.size > 0)
+		log_debug("A client of user %u left in the middle of a message.", (unsigned int)connection->uid);
+	varlink_connection_doom(connection);
+}
+
+static bool connection_may_handle(struct varlink_connection *connection)
+{
+	if (connection->doomed || connection->closing || connection->call || connection->discard_fd >= 0)
+		return false;
+	if (!varlink_outbox_is_empty(&connection->outbox))
+		return false;
+	if (varlink_inbox_is_overfull(&connection->inbox))
+		return true;
+	/* Before it has read the descriptors it got, no further call: it could pin ours by the hundred. */
+	return varlink_inbox_has_frame(&connection->inbox) && !varlink_connection_owes_reading(connection);
+}
+
+static void connection_handle(struct varlink_connection *connection)
+{
+	varlink_deadline_disarm(&connection->frame_deadline);
+	varlink_deadline_disarm(&connection->send_deadline);
+	if (varlink_inbox_is_overfull(&connection->inbox))
+		varlink_call_refuse_size(connection);
+	else
+		varlink_call_handle(connection);
+}
+
+static void connection_run(struct varlink_connection *connection, uint32_t events)
+{
+	connection->busy = true;
+	if (events & EPOLLOUT)
+		connection_flush(connection);
+	if ((events & EPOLLIN) && !connection->doomed)
+		connection_receive(connection);
+	if (connection_may_handle(connection))
+		connection_handle(connection);
+	connection->busy = false;
+	varlink_connection_settle(connection);
+}
+
+static void connection_socket_ready(struct varlink_source *source, uint32_t events)
+{
+	struct varlink_connection *connection = container_of(source, struct varlink_connection, socket_source);
+
+	if (connection->buried)
+		varlink_connection_bury(connection);
+	else if (connection->doomed)
+		return;
+	/* While bytes may be read, the end of the stream comes in its turn. */
+	else if (!(connection->interest & EPOLLIN) && (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)))
+		varlink_connection_doom(connection);
+	else
+		connection_run(connection, events);
+}
+
+static void connection_discard_ready(struct varlink_source *source, uint32_t events)
+{
+	struct varlink_connection *connection = container_of(source, struct varlink_connection, discard_source);
+
+	if (connection->discard_fd < 0)
+		return;
+	epoll_ctl(connection->server->epoll_fd, EPOLL_CTL_DEL, connection->discard_fd, NULL);
+	connection->discard_fd = close_fd(connection->discard_fd);
+	if (connection->buried)
+		varlink_connection_bury(connection);
+	else if (!connection->doomed)
+		connection_run(connection, 0);
+}
+
+static int connection_attach(struct varlink_connection *connection)
+{
+	struct varlink_server *server = connection->server;
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &connection->socket_source };
+	int r = wire_shrink_send_buffer(connection->fd);
+
+	if (r < 0)
+		return r;
+	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0)
+		return -errno;
+	connection->interest = event.events;
+	return 0;
+}
+
+int varlink_connection_new(struct varlink_server *server, int fd, struct identity *identity,
+			   struct varlink_connection **ret)
+{
+	struct varlink_connection *connection = calloc(1, sizeof(*connection));
+	int r = connection ? varlink_uids_add(&server->uids, identity->uid) : -ENOMEM;
+
+	if (r < 0) {
+		close_fd(fd);
+		identity_clear(identity);
+		free(connection);
+		return r;
+	}
+	connection->server = server;
+	connection->fd = fd;
+	connection->discard_fd = -1;
+	connection->socket_source.ready = connection_socket_ready;
+	connection->discard_source.ready = connection_discard_ready;
+	connection->uid = identity->uid;
+	connection->identity = *identity;
+	*identity = (struct identity)IDENTITY_INIT;
+	varlink_outbox_init(&connection->outbox);
+	list_init(&connection->frame_deadline.link);
+	list_init(&connection->send_deadline.link);
+	list_append(&server->connections, &connection->link);
+	server->n_held++;
+	r = connection_attach(connection);
+	if (r < 0) {
+		varlink_connection_free(connection);
+		return r;
+	}
+	*ret = connection;
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a client sent and was not handled yet: at most one frame too large by one byte, and no memory while empty. */
+#ifndef IOMMUD_VARLINK_INBOX_H
+#define IOMMUD_VARLINK_INBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct wire_fds;
+
+struct varlink_inbox {
+	char *data; /* NULL while empty */
+	size_t size, capacity;
+	size_t scanned; /* bytes that hold no NUL; a frame is complete when there is one behind them */
+	size_t n_fds; /* descriptors that came with the first frame */
+};
+
+/*
+ * One recvmsg(), to be called only when no frame is complete. Returns the number of bytes, 0 at the end of the stream, or
+ * a negative errno (-EAGAIN: nothing there). Descriptors are counted for the first frame and are the caller's.
+ */
+ssize_t varlink_inbox_receive(struct varlink_inbox *inbox, int fd, struct wire_fds *ret_fds);
+
+bool varlink_inbox_has_frame(const struct varlink_inbox *inbox);
+/* Whether the first frame is larger than VARLINK_FRAME_MAX. */
+bool varlink_inbox_is_overfull(const struct varlink_inbox *inbox);
+/* Forgets the first frame (which must be complete) and gives memory back when nothing follows. */
+void varlink_inbox_drop_frame(struct varlink_inbox *inbox);
+void varlink_inbox_clear(struct varlink_inbox *inbox);
+
+#endif
