@@ -77,7 +77,7 @@ static void put_config(struct pass *pass, const struct fuse_sysfs_device *is)
 
 static bool is_on_vfio(const struct model_device *device)
 {
-	return strncmp(device->driver, "vfio", 4) == 0;
+	return strstr(device->driver, "vfio") != NULL;
 }
 
 static void put_uevent(struct pass *pass, const struct model_device *device)

@@ -12,6 +12,9 @@
  *  - while a device is on a vfio driver it has vfio-dev/vfioN/dev;
  *  - a device that is added again at the same address has another inode.
  *
+ * Unlike Linux: while somebody waits in the `unbind` of a driver, other writes to the same file wait as well, since FUSE
+ * locks the inode; put devices that are to move meanwhile on another driver.
+ *
  * Not there: uevents on netlink, nodes in /dev, buses below bridges, and permissions by mode.
  *
  * A hook sees every write before and after it takes effect: it can fail it, count it, or kill who wrote it. Needs root and
@@ -73,7 +76,7 @@ struct fuse_sysfs *fuse_sysfs_free(struct fuse_sysfs *sysfs);
 /* The folder that stands for /sys. Borrowed. */
 const char *fuse_sysfs_path(const struct fuse_sysfs *sysfs);
 
-/* `ids` is "8086:10d3 1234:11e8" or NULL for a driver that takes only what is overridden to it. Names of vfio* are vfio. */
+/* `ids` is "8086:10d3 1234:11e8" or NULL for a driver that takes only what is overridden to it. vfio in the name: one of vfio's. */
 void fuse_sysfs_add_driver(struct fuse_sysfs *sysfs, const char *name, const char *ids);
 void fuse_sysfs_remove_driver(struct fuse_sysfs *sysfs, const char *name);
 void fuse_sysfs_add_device(struct fuse_sysfs *sysfs, const struct fuse_sysfs_device *device);

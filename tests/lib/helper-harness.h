@@ -18,7 +18,7 @@
 #define NIC "0000:00:01.0" /* e1000e, group 1, has a serial number */
 #define DISK "0000:00:02.0" /* nvme, group 2 */
 #define BARE "0000:00:03.0" /* no driver, group 3, with an override */
-#define IDLE "0000:00:04.0" /* on vfio-pci already, group 4 */
+#define IDLE "0000:00:04.0" /* on a vfio driver already, group 4 */
 #define STUB "0000:00:05.0" /* on pci-stub by an override taken back, group 5 */
 #define TWIN_A "0000:00:06.0" /* both in group 6 */
 #define TWIN_B "0000:00:06.1"
@@ -78,7 +78,7 @@ struct helper_reply harness_restore(struct harness *harness, uint64_t transactio
 uint64_t harness_send_prepare(struct harness *harness, const char *address);
 uint64_t harness_send_restore(struct harness *harness, uint64_t transaction);
 
-/* Waits until the tree is as `expected` says (fuse_sysfs_describe()). */
+/* Waits until the tree is as `expected` says: fuse_sysfs_describe(), or lines of it. */
 void harness_wait_tree(struct harness *harness, const char *expected);
 /* Waits until the helper has no open transaction. */
 void harness_wait_closed(struct harness *harness);
