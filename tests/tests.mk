@@ -3,7 +3,7 @@
 
 TEST_PACKAGES := cmocka
 TEST_CFLAGS = $(shell pkg-config --cflags $(TEST_PACKAGES) umockdev-1.0 fuse3 2>/dev/null) -Itests/lib
-TEST_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null)
+TEST_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES) fuse3 2>/dev/null)
 .SECONDARY:
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
 UMOCKDEV_TESTS := $(patsubst tests/umockdev/%.c,$(BUILD)/tests/umockdev/%,$(wildcard tests/umockdev/test-*.c))

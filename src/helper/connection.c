@@ -143,7 +143,8 @@ int connection_reply(struct helper *helper, uint64_t id, const struct helper_rep
 	while (n < 0 && errno == EINTR);
 	if (n == sizeof(*reply))
 		return 0;
-	log_warning("the broker does not take replies (%s): connection closed", strerror(errno));
+	if (errno != EPIPE && errno != ECONNRESET)
+		log_warning("the broker does not take replies (%s): connection closed", strerror(errno));
 	connection_close(connection);
 	return -ENOTCONN;
 }

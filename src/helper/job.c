@@ -140,8 +140,8 @@ static void log_outcome(const struct job *job, const char *what, const struct ou
 
 	snprintf(device, sizeof(device), "IOMMUD_DEVICE=%s", job->address);
 	if (outcome->status == HELPER_FAULT)
-		log_fields(LOG_WARNING, fields, "%s: %s failed in step %u: %s", job->address, what, outcome->step,
-			   strerror(outcome->error));
+		log_fields(LOG_WARNING, fields, "%s: %s failed at %s: %s", job->address, what,
+			   helper_step_text(outcome->step), strerror(outcome->error));
 	else if (outcome->status == HELPER_REPLACED)
 		log_fields(LOG_NOTICE, fields, "%s: removed or replaced since it was prepared; left alone",
 			   job->address);
@@ -271,7 +271,7 @@ static void advance_without_result(struct helper *helper, struct job *job)
 {
 	const struct outcome fault = { .status = HELPER_FAULT, .step = job->step, .error = EIO };
 
-	log_error("%s: a worker died in step %u", job->address, job->step);
+	log_error("%s: a worker died at %s", job->address, helper_step_text(job->step));
 	if (job->phase == JOB_PREPARING)
 		undo(helper, job, &fault);
 	else
@@ -323,8 +323,8 @@ static void expire(struct helper *helper, struct job *job)
 {
 	listen_to_worker(job);
 	job->timed_out = true;
-	log_warning("%s: a worker does not come back from step %u; something holds the device open?", job->address,
-		    job->step);
+	log_warning("%s: no end of the step \"%s\" yet; a program may hold the device open", job->address,
+		    helper_step_text(job->step));
 	say_timed_out(helper, job);
 }
 

@@ -191,7 +191,7 @@ static int open_journal_dir(const char *path)
 	return TAKE_FD(fd);
 }
 
-static int open_socket(const struct arguments *arguments)
+static int open_socket(const struct arguments *arguments, uid_t broker_uid)
 {
 	int n = sd_listen_fds(1);
 	int r;
@@ -199,15 +199,12 @@ static int open_socket(const struct arguments *arguments)
 	if (n < 0)
 		return n;
 	if (n == 0 || arguments->socket)
-		return server_listen(arguments->socket ? arguments->socket : HELPER_SOCKET,
-				     arguments->options.broker_uid);
+		return server_listen(arguments->socket ? arguments->socket : HELPER_SOCKET, broker_uid);
 	r = sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0);
 	if (r < 0)
 		return r;
 	if (n > 1 || r == 0) {
-		log_error(
-			"systemd passed %d socket(s), not one listening unix SOCK_SEQPACKET: see iommud-helper.socket",
-			n);
+		log_error("systemd passed %d socket(s), not one listening SOCK_SEQPACKET", n);
 		return -EINVAL;
 	}
 	r = fcntl(SD_LISTEN_FDS_START, F_SETFL, O_NONBLOCK);
@@ -241,7 +238,7 @@ static int set_up(struct helper *helper, const struct arguments *arguments, int 
 	if (r < 0)
 		return r;
 	helper_load_policy(helper);
-	*ret_listen_fd = open_socket(arguments);
+	*ret_listen_fd = open_socket(arguments, helper->options.broker_uid);
 	if (*ret_listen_fd < 0)
 		return fail("can't listen at", arguments->socket ? arguments->socket : HELPER_SOCKET, *ret_listen_fd);
 	return 0;

@@ -265,14 +265,7 @@ int helper_client_reload(struct helper_client *client, helper_reply_fn reply, vo
 
 const char *helper_step_name(uint32_t step)
 {
-	static const char *const names[] = {
-		[HELPER_STEP_NONE] = "none",       [HELPER_STEP_SNAPSHOT] = "snapshot",
-		[HELPER_STEP_JOURNAL] = "journal", [HELPER_STEP_OVERRIDE] = "driver_override",
-		[HELPER_STEP_UNBIND] = "unbind",   [HELPER_STEP_BIND] = "bind",
-		[HELPER_STEP_VERIFY] = "verify",
-	};
-
-	return step < ARRAY_SIZE(names) ? names[step] : "unknown";
+	return helper_step_text(step);
 }
 
 const char *helper_status_text(uint32_t status)

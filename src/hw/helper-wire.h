@@ -90,6 +90,16 @@ enum helper_step {
 	HELPER_STEP_VERIFY = 6,
 };
 
+/* For messages of both ends. */
+static inline const char *helper_step_text(uint32_t step)
+{
+	static const char *const names[] = {
+		"no", "snapshot", "journal", "driver_override", "unbind", "bind", "verify"
+	};
+
+	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "unknown";
+}
+
 struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
