@@ -18,6 +18,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIB) $(HELPER_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
+# iommuctl's parts, for their own tests only: they are no library.
+$(BUILD)/tests/unit/test-iommuctl-%: $(BUILD)/obj/tests/unit/test-iommuctl-%.o $(TEST_LIB) \
+		$(filter-out %/main.o,$(IOMMUCTL_OBJECTS)) $(BUILD)/libiommud.a $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
 $(BUILD)/tests/umockdev/%: $(BUILD)/obj/tests/umockdev/%.o $(TEST_LIB) $(CORE)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS) $(shell pkg-config --libs umockdev-1.0 2>/dev/null)
@@ -30,7 +36,7 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(TEST_LIB) $(BUILD)/libiommud.
 check-unit: $(UNIT_TESTS) $(UMOCKDEV_TESTS)
 	tests/tools/run-tap unit $(BUILD) $(UNIT_TESTS) $(UMOCKDEV_TESTS)
 
-check-e2e: all $(E2E_TESTS)
+check-e2e: all $(E2E_TESTS) $(BUILD)/tests/e2e/fake-iommud
 	tests/tools/run-tap e2e $(BUILD) $(E2E_TESTS) $(sort $(wildcard tests/e2e/*.sh))
 
 # The same under ASan and UBSan, in a build of their own.

@@ -70,8 +70,11 @@ char *reply_join(json_object *object, const char *key)
 
 	if (!stream)
 		return NULL;
-	for (size_t i = 0; i < n; i++)
-		fprintf(stream, "%s%s", i > 0 ? ", " : "", json_object_get_string(reply_item(object, key, i)));
+	for (size_t i = 0; i < n; i++) {
+		const char *item = json_object_get_string(reply_item(object, key, i));
+
+		fprintf(stream, "%s%s", i > 0 ? ", " : "", item ? item : "-");
+	}
 	return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
 }
 

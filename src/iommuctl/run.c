@@ -90,23 +90,32 @@ static int pass_on_all(const struct iommud *connection, const struct descriptors
 	return r;
 }
 
-/* Forgets what a `run` around this one has set. */
-static void clear_environment(void)
+static bool is_descriptor(const char *entry)
 {
-	static const char *const names[] = { "IOMMUD_IOMMU_FD", "IOMMUD_CONTAINER_FD" };
-	static const char *const lists[] = { "IOMMUD_DEVICE_FD", "IOMMUD_GROUP_FD" };
-	char name[48];
+	static const char *const beginnings[] = { "IOMMUD_IOMMU_FD=", "IOMMUD_CONTAINER_FD=", "IOMMUD_DEVICE_FD_",
+						  "IOMMUD_GROUP_FD_" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		unsetenv(names[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		for (int index = 0;; index++) {
-			snprintf(name, sizeof(name), "%s_%d", lists[i], index);
-			if (!getenv(name))
-				break;
-			unsetenv(name);
+	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
+		if (strncmp(entry, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Forgets what a `run` around this one has set: numbers of another lease must not be taken for this one's. */
+static int clear_environment(void)
+{
+	for (size_t i = 0; environ && environ[i];) {
+		_cleanup_free_ char *name = NULL;
+
+		if (!is_descriptor(environ[i])) {
+			i++;
+			continue;
 		}
+		name = strndup(environ[i], strcspn(environ[i], "="));
+		if (!name || unsetenv(name) < 0)
+			return -ENOMEM;
 	}
+	return 0;
 }
 
 static int set_number(const char *name, long long number)
@@ -122,10 +131,10 @@ static int set_number(const char *name, long long number)
 static int set_environment(const struct iommud_lease *lease, const struct descriptors *descriptors)
 {
 	char name[48];
-	int r;
+	int r = clear_environment();
 
-	clear_environment();
-	r = set_number("IOMMUD_LEASE", (long long)iommud_lease_id(lease));
+	if (r == 0)
+		r = set_number("IOMMUD_LEASE", (long long)iommud_lease_id(lease));
 	if (r == 0)
 		r = setenv("IOMMUD_BACKEND", iommud_lease_backend(lease), 1) < 0 ? -errno : 0;
 	if (r == 0)
