@@ -3,6 +3,7 @@
 #include "policy/policy.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,11 +14,12 @@
 #include <cmocka.h>
 
 #include "policy-text.h"
-#include "policy-tree.h"
+#include "policy/keys.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
 
 #define EXAMPLES "policy/examples"
+#define MANUAL "src/policy/iommud.policy.5"
 
 static struct policy *load_examples(void)
 {
@@ -102,12 +104,48 @@ static void say_what_their_comments_say(void **state)
 	policy_free(policy);
 }
 
+/* Blocks of literal text that begin with a section are policies. */
+static void those_of_the_manual_page_parse(void **state)
+{
+	_cleanup_free_ char *page = NULL;
+	unsigned int n = 0;
+
+	assert_int_equal(read_whole_file_at(AT_FDCWD, MANUAL, 65536, &page, NULL), 0);
+	for (char *block = page; (block = strstr(block, ".Bd -literal")); n++) {
+		char *text = strchr(block, '\n') + 1, *end = strstr(text, ".Ed");
+
+		assert_non_null(end);
+		*end = '\0';
+		if (text[0] == '[')
+			policy_free(policy_must_load(text));
+		block = end + 1;
+	}
+	assert_true(n >= 2);
+}
+
+static void the_manual_page_has_every_key(void **state)
+{
+	_cleanup_free_ char *page = NULL;
+
+	assert_int_equal(read_whole_file_at(AT_FDCWD, MANUAL, 65536, &page, NULL), 0);
+	for (size_t i = 0; i < N_KEYS; i++) {
+		char entry[64];
+
+		snprintf(entry, sizeof(entry), "Sy %s Ns =", rule_keys[i].name);
+		if (!strstr(page, entry))
+			print_error("%s\n", entry);
+		assert_non_null(strstr(page, entry));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_parse_together_without_a_warning),
 		cmocka_unit_test(each_parses_alone_and_is_commented),
 		cmocka_unit_test(say_what_their_comments_say),
+		cmocka_unit_test(those_of_the_manual_page_parse),
+		cmocka_unit_test(the_manual_page_has_every_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
