@@ -41,7 +41,8 @@ enum policy_label_kind {
 
 /* All errors and warnings of one load, in order of file and line. */
 struct policy_report {
-	char *text; /* lines "file:line:column: error: ...", each ending in newline; NULL when empty */
+	/* Lines "file:line:column: error: ...", of a whole file or folder "file: error: ..."; NULL when empty. */
+	char *text;
 	size_t n_errors;
 	size_t n_warnings;
 };

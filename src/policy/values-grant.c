@@ -106,6 +106,8 @@ int parse_label(const char *text, struct rule *rule, struct complaint *complaint
 	label = strndup(text, length);
 	if (!label)
 		return -ENOMEM;
+	/* There may be one already, from a second [Grant], which was refused. */
+	free(rule->label);
 	rule->label_kind = POLICY_LABEL_STATIC;
 	rule->label = label;
 	return 0;
