@@ -18,6 +18,12 @@
 #include "varlink/errors.h"
 #include "varlink/session.h"
 
+/* The one reply of a call. Without memory the connection ends: an empty reply would be a wrong one. */
+static int reply(struct varlink_call *call, json_object *parameters)
+{
+	return parameters ? varlink_reply(call, parameters, NULL, 0, false) : -ENOMEM;
+}
+
 /* ---- lists ---- */
 
 static int list_begin(struct varlink_call *call, enum listing_kind kind)
@@ -86,7 +92,7 @@ static int describe(void *userdata, struct varlink_call *call, const void *param
 	}
 	json_build_add(&build, "device", convert_device(service->broker, service->names, session->peer, device));
 	json_build_add(&build, "group", convert_group(service->broker, device->group));
-	return varlink_reply(call, json_build_end(&build), NULL, 0, false);
+	return reply(call, json_build_end(&build));
 }
 
 /* ---- Explain ---- */
@@ -139,7 +145,7 @@ static int explain_to(struct varlink_call *call, struct broker *broker, const st
 	if (explanation.refusal.kind == REFUSAL_NO_SUCH_DEVICE)
 		r = errors_reply(call, &explanation.refusal);
 	else
-		r = varlink_reply(call, convert_explanation(&explanation), NULL, 0, false);
+		r = reply(call, convert_explanation(&explanation));
 	explanation_clear(&explanation);
 	return r;
 }
@@ -181,14 +187,32 @@ static const struct json_field acquire_fields[] = {
 	{ "consent", JSON_FIELD_STRING, offsetof(struct acquire_parameters, consent), false },
 };
 
-static void send_grant(struct varlink_call *call, const struct lease *lease, struct opened *opened)
+static void send_failure(struct varlink_call *call, int error)
+{
+	struct refusal refusal = { .number = -error };
+
+	snprintf(refusal.word, sizeof(refusal.word), "serve");
+	refusal_set(&refusal, REFUSAL_PREPARE_FAILED, "iommud could not serve this: %s; see 'journalctl -u iommud'",
+		    strerror(-error));
+	(void)errors_reply(call, &refusal);
+}
+
+/* Where descriptors go out. When the client is gone the connection ends, and the lease with it. */
+static void send_grant(struct session *session, struct varlink_call *call, const struct lease *lease,
+		       struct opened *opened)
 {
 	int fds[VARLINK_FDS_MAX];
 	size_t n_fds = 0;
 	json_object *parameters = convert_grant(lease, opened, fds, &n_fds);
 
-	/* When the client is gone, or there is no memory, the connection ends, and the lease with it. */
-	(void)varlink_reply(call, parameters, fds, n_fds, false);
+	if (parameters) {
+		(void)varlink_reply(call, parameters, fds, n_fds, false);
+		return;
+	}
+	for (size_t i = 0; i < n_fds; i++)
+		close_fd(fds[i]);
+	broker_release(session->service->broker, session->peer, lease->id);
+	send_failure(call, -ENOMEM);
 }
 
 static void acquired(void *userdata, int error, const struct lease *lease, struct opened *opened,
@@ -196,20 +220,14 @@ static void acquired(void *userdata, int error, const struct lease *lease, struc
 {
 	struct session *session = userdata;
 	struct varlink_call *call = session->acquire;
-	struct refusal fault = { 0 };
 
 	session->acquire = NULL;
-	if (lease) {
-		send_grant(call, lease, opened);
-	} else if (refusal) {
+	if (lease)
+		send_grant(session, call, lease, opened);
+	else if (refusal)
 		(void)errors_reply(call, refusal);
-	} else {
-		snprintf(fault.word, sizeof(fault.word), "judge");
-		fault.number = -error;
-		refusal_set(&fault, REFUSAL_PREPARE_FAILED,
-			    "iommud could not serve this: %s; see 'journalctl -u iommud'", strerror(-error));
-		(void)errors_reply(call, &fault);
-	}
+	else
+		send_failure(call, error);
 }
 
 static int acquire(void *userdata, struct varlink_call *call, const void *parameters)

@@ -168,7 +168,13 @@ void session_drained(void *userdata, struct varlink_connection *connection)
 
 static int send_event(struct session *session, const struct broker_event *event)
 {
-	return varlink_reply(session->subscription, convert_event(event), NULL, 0, true);
+	json_object *parameters = convert_event(event);
+
+	if (!parameters) {
+		session->lost = true;
+		return -ENOMEM;
+	}
+	return varlink_reply(session->subscription, parameters, NULL, 0, true);
 }
 
 static int send_own_event(struct session *session, uint64_t sequence, const char *name, const char *message)
