@@ -8,21 +8,26 @@ TEST_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES) fuse3 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
 UMOCKDEV_TESTS := $(patsubst tests/umockdev/%.c,$(BUILD)/tests/umockdev/%,$(wildcard tests/umockdev/test-*.c))
 E2E_TESTS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test-*.c))
-TEST_LIB := $(patsubst tests/lib/%.c,$(BUILD)/obj/tests/lib/%.o,$(wildcard tests/lib/*.c))
+TEST_LIB := $(BUILD)/libtest.a
+
+$(TEST_LIB): $(patsubst tests/lib/%.c,$(BUILD)/obj/tests/lib/%.o,$(wildcard tests/lib/*.c))
+	@rm -f $@
+	$(call say,AR)ar rcs $@ $^
 
 $(BUILD)/obj/tests/%.o: ALL_CFLAGS += $(TEST_CFLAGS)
 
 # So that tests/lib/fail-alloc.h can let an allocation fail.
-$(BUILD)/tests/unit/%: ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIB) $(HELPER_OBJECTS) $(BUILD)/libiommud.a $(CORE)
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup
+WRAPPER := $(BUILD)/obj/tests/lib/fail-alloc.o
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(WRAPPER) $(TEST_LIB) $(HELPER_OBJECTS) $(BUILD)/libiommud.a $(CORE)
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
 # iommuctl's parts, for their own tests only: they are no library.
 $(BUILD)/tests/unit/test-iommuctl-%: $(BUILD)/obj/tests/unit/test-iommuctl-%.o $(TEST_LIB) \
 		$(filter-out %/main.o,$(IOMMUCTL_OBJECTS)) $(BUILD)/libiommud.a $(CORE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
 $(BUILD)/tests/umockdev/%: $(BUILD)/obj/tests/umockdev/%.o $(TEST_LIB) $(CORE)
 	@mkdir -p $(@D)

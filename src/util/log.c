@@ -52,7 +52,8 @@ static void log_send_journal(int priority, const char *const *fields, const char
 	sd_journal_sendv(iov, n);
 }
 
-static void log_va(int priority, const char *const *fields, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void log_va(int priority, const char *const *fields, const char *format,
+							 va_list args)
 {
 	int saved = errno;
 	char text[2048];

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy-tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -106,16 +105,4 @@ void policy_tree_expect_errors(const struct policy_tree *tree, bool any_owner, c
 	replace_root(report.text, tree->root);
 	assert_string_equal(report.text, expected);
 	policy_report_clear(&report);
-}
-
-unsigned int count_open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 
+#include "open-fds.h"
 #include "policy/policy.h"
 
 struct policy_tree {
@@ -33,7 +34,5 @@ struct policy *policy_tree_load(const struct policy_tree *tree);
 /* Loads and compares the report, in which "@" stands for the tree's folder. Must fail. */
 void policy_tree_expect_errors(const struct policy_tree *tree, bool any_owner, const char *expected);
 
-/* Open descriptors of this process. */
-unsigned int count_open_fds(void);
 
 #endif
