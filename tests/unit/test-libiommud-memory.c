@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -158,22 +159,16 @@ static void sweep(int (*function)(struct iommud *connection))
 
 static void acquire_survives_each_failed_allocation(void **state)
 {
-	if (HAS_SANITIZER)
-		skip();
 	sweep(acquire);
 }
 
 static void a_refusal_survives_each_failed_allocation(void **state)
 {
-	if (HAS_SANITIZER)
-		skip();
 	sweep(be_refused);
 }
 
 static void a_stream_survives_each_failed_allocation(void **state)
 {
-	if (HAS_SANITIZER)
-		skip();
 	sweep(list);
 }
 
@@ -185,5 +180,9 @@ int main(void)
 		cmocka_unit_test(a_stream_survives_each_failed_allocation),
 	};
 
+	if (HAS_SANITIZER) {
+		puts("1..1\nok 1 - each_failed_allocation # SKIP the sanitizer has malloc() for itself");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
