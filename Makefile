@@ -69,6 +69,15 @@ $(BUILD)/gen/io.iommud.varlink.h: src/varlink/io.iommud.varlink
 	@mv $@.tmp $@
 $(call objects,varlink): | $(BUILD)/gen/io.iommud.varlink.h
 
+# What has the paths in it is made anew when they change: `make` and `make install PREFIX=/usr` may be two calls.
+$(BUILD)/paths: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX) $(BINDIR) $(SBINDIR) $(LIBDIR) $(LIBEXECDIR)' | cmp -s - $@ || \
+		echo '$(PREFIX) $(BINDIR) $(SBINDIR) $(LIBDIR) $(LIBEXECDIR)' >$@
+.PHONY: FORCE
+$(BUILD)/obj/src/iommuctl/policy.o: ALL_CFLAGS += -DIOMMUD_SBINDIR='"$(SBINDIR)"'
+$(BUILD)/obj/src/iommuctl/policy.o: $(BUILD)/paths
+
 $(CORE): $(call objects,$(LAYERS))
 	@rm -f $@
 	$(call say,AR)ar rcs $@ $^
@@ -90,7 +99,7 @@ $(BUILD)/libiommud.a: $(LIBIOMMUD_OBJECTS)
 	@rm -f $@
 	$(call say,AR)ar rcs $@ $^
 
-$(BUILD)/libiommud.pc: src/libiommud/libiommud.pc.in Makefile
+$(BUILD)/libiommud.pc: src/libiommud/libiommud.pc.in Makefile $(BUILD)/paths
 	@sed 's#@prefix@#$(PREFIX)#;s#@libdir@#$(LIBDIR)#;s#@version@#$(VERSION)#' $< >$@
 
 $(BUILD)/iommuctl: $(IOMMUCTL_OBJECTS) $(LIBRARY) | $(BUILD)/libiommud.so
@@ -101,12 +110,12 @@ $(BUILD)/iommuctl: $(IOMMUCTL_OBJECTS) $(LIBRARY) | $(BUILD)/libiommud.so
 # ---- installing ----
 
 substitute = sed -e 's\#@bindir@\#$(BINDIR)\#g' -e 's\#@sbindir@\#$(SBINDIR)\#g' -e 's\#@libexecdir@\#$(LIBEXECDIR)\#g'
-MAN1 := src/iommuctl/iommuctl.1
+MAN1 := $(wildcard src/iommuctl/*.1)
 MAN3 := $(wildcard src/libiommud/*.3)
-MAN5 := src/policy/iommud.policy.5 src/daemon/iommud.conf.5
-MAN8 := src/daemon/iommud.8 src/helper/iommud-helper.8
+MAN5 := $(wildcard src/policy/*.5 src/daemon/*.5)
+MAN8 := $(wildcard src/daemon/*.8 src/helper/*.8)
 
-$(BUILD)/units/%: units/%.in Makefile
+$(BUILD)/units/%: units/%.in Makefile $(BUILD)/paths
 	@mkdir -p $(@D)
 	@$(substitute) $< >$@
 UNITS := $(BUILD)/units/iommud.service $(BUILD)/units/iommud-helper.service

@@ -6,6 +6,12 @@
 policy_dir=/etc/iommud/policy.d
 events=$state/events
 
+# start_iommud: as README.md says, once a boot
+start_iommud()
+{
+	systemctl enable --quiet --now iommud-helper.socket iommud.socket iommud.service
+}
+
 # watch_events: has `iommuctl monitor --json` write to $events, from now on
 watch_events()
 {
