@@ -44,8 +44,11 @@ static void note(void *userdata, enum registry_change change, const struct devic
 {
 	struct registry_fixture *fixture = userdata;
 	struct report *report = &fixture->reports[fixture->n_reports++];
+	const struct group *current = registry_find_group(fixture->registry, device->group->id);
 	struct device *member;
 
+	/* Whoever judges device->group judges what there is now. */
+	assert_true(!current || current == device->group);
 	assert_in_range(fixture->n_reports, 1, REPORTS_MAX - 1);
 	assert_non_null(former);
 	report->change = change;
