@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One device, read from its folder below /sys/bus/BUS/devices. A device can vanish between any two reads: then it counts
- * as gone, never as an error. What makes a device's membership or driver unreadable for another reason is a fault, for a
- * group that seems smaller than it is would be judged too kindly. What a device may lack (an override, a reset method)
- * is left at "none" when it can't be read.
+ * One device, read from its folder below /sys/bus/BUS/devices. A device can vanish between any two reads: then it
+ * counts as gone, never as an error. What makes a device's membership or driver unreadable for another reason is a
+ * fault, for a group that seems smaller than it is would be judged too kindly. What a device may lack (an override, a
+ * reset method) is left at "none" when it can't be read.
  *
  * The driver is taken from `uevent`, which has the ids as well: one read instead of four. Nothing reads configuration
  * space, and nothing is kept open.

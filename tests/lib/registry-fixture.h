@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A registry on a fake sysfs with a root port, a graphics card of two functions behind it (group 1) and a disk without a
- * driver (group 12), and what the registry's listener was told.
+ * A registry on a fake sysfs with a root port, a graphics card of two functions behind it (group 1) and a disk without
+ * a driver (group 12), and what the registry's listener was told.
  */
 #ifndef IOMMUD_TESTS_REGISTRY_FIXTURE_H
 #define IOMMUD_TESTS_REGISTRY_FIXTURE_H

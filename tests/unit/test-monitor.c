@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The monitor on a real netlink socket, in a network namespace of its own: messages that nobody should believe, messages
- * that nobody can read, and more of them than the socket holds. What udev's good events do is in tests/umockdev.
+ * The monitor on a real netlink socket, in a network namespace of its own: messages that nobody should believe,
+ * messages that nobody can read, and more of them than the socket holds. What udev's good events do is in
+ * tests/umockdev.
  */
 #include <stdarg.h>
 #include <stddef.h>
