@@ -41,7 +41,7 @@ void registry_set_listener(struct registry *registry, registry_changed_fn change
 
 /*
  * Reads everything anew (no-IOMMU groups too) and reports the differences to what was known. A device that vanishes in
- * the middle is no error. Blocks for about 10 us a device. Returns 0 or a negative errno (then the old state stays).
+ * the middle is no error. Blocks for about 35 us a device. Returns 0 or a negative errno (then the old state stays).
  */
 int registry_scan(struct registry *registry);
 

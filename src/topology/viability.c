@@ -64,7 +64,7 @@ static int judge_interrupts(const struct group *group, bool allowed, struct verd
 	return verdict_add(verdict, &blocker);
 }
 
-/* The kernel keeps `direct` ranges mapped for the firmware and refuses the group; `direct-relaxable` ones it gives up. */
+/* The kernel keeps `direct` ranges mapped for the firmware and refuses the group; it gives up `direct-relaxable`. */
 static int judge_regions(const struct group *group, struct verdict *verdict)
 {
 	for (size_t i = 0; i < group->n_regions; i++) {
