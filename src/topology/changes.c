@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Compares states, field by field; changes nothing but what it is told to. Both lists are sorted: one walk finds all. */
+/* Compares states field by field, changes only what it is told to. Both lists are sorted: one walk finds all. */
 #include "topology/changes.h"
 
 #include <errno.h>

@@ -60,7 +60,7 @@ struct device {
 	char physical_function[DEVICE_ADDRESS_MAX]; /* empty: not a virtual function */
 	int numa_node; /* -1: unknown */
 	unsigned int reset_methods; /* enum reset_method */
-	bool boot_display; /* it is the boot VGA device, or a firmware framebuffer lies on it, and it shows something now */
+	bool boot_display; /* the boot VGA device, or one with a firmware framebuffer, that shows something now */
 	bool bridge; /* PCI header type 1: carries others, never handed out */
 };
 

@@ -2,8 +2,8 @@
 /*
  * Which drivers leave a group's devices to user space. sysfs does not show a driver's `driver_managed_dma`, so what is
  * known of the kernel's drivers stands in two tables, read from Linux 6.12 by grepping for `driver_managed_dma = true`:
- * drivers/vfio (below as vfio), drivers/pci/pcie/portdrv.c and drivers/pci/pci-stub.c (below as allowed), and no others.
- * In particular pci-pf-stub and shpchp are not: they take the group's default domain as any driver does.
+ * drivers/vfio (below as vfio), drivers/pci/pcie/portdrv.c and drivers/pci/pci-stub.c (below as allowed), and no
+ * others. In particular pci-pf-stub and shpchp are not: they take the group's default domain as any driver does.
  */
 #include "topology/viability.h"
 

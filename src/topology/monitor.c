@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns libudev's monitor and with it a netlink socket. libudev decodes the events; but it does not tell an event that it
- * ignored from one that it could not read, so every message is looked at before libudev gets it (MSG_PEEK: its first
- * bytes, its size, its sender). What does not come from root on udev's own multicast group is taken off and forgotten. What
- * comes from there and is oversized or no udev message means that something happened that we don't know: lost.
+ * Owns libudev's monitor and with it a netlink socket. libudev decodes the events; but it does not tell an event that
+ * it ignored from one that it could not read, so every message is looked at before libudev gets it (MSG_PEEK: its first
+ * bytes, its size, its sender). What does not come from root on udev's own multicast group is taken off and forgotten.
+ * What comes from there and is oversized or no udev message means that something happened that we don't know: lost.
  *
- * Losses need care. The kernel reports ENOBUFS once and then drops everything, silently, until the socket was read empty
- * (NETLINK_S_CONGESTED in net/netlink/af_netlink.c). Scanning at once would miss what is dropped after the scan. So after
- * a loss the socket is first emptied, unread; only then lost() is called, and from then on nothing is missed. That also
- * takes away whatever libudev failed on, so that no message can make a busy loop.
+ * Losses need care. The kernel reports ENOBUFS once and then drops everything, silently, until the socket was read
+ * empty (NETLINK_S_CONGESTED in net/netlink/af_netlink.c). Scanning at once would miss what is dropped after the scan.
+ * So after a loss the socket is first emptied, unread; only then lost() is called, and from then on nothing is missed.
+ * That also takes away whatever libudev failed on, so that no message can make a busy loop.
  */
 #include "topology/monitor.h"
 

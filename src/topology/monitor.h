@@ -18,11 +18,12 @@ struct monitor;
 struct monitor_handler {
 	/* A device (of a bus with groups) was added, removed, bound, unbound or changed. `address` is borrowed. */
 	void (*device)(void *userdata, const char *address, const char *action);
-	/* A node below /dev/vfio or /dev/iommu was made ready by udev, or went: whoever waits for one may look again. */
+	/* A node below /dev/vfio, or /dev/iommu, was made ready by udev, or went: who waits for one may look again. */
 	void (*node)(void *userdata, const char *devnode);
 	/*
 	 * Events were lost (ENOBUFS, or one that can't be read), and those behind them were dropped: scan everything,
-	 * and let whoever waits for a node look again. Called when the socket is empty, so that nothing is missed after.
+	 * and let whoever waits for a node look again. Called when the socket is empty, so that nothing is missed
+	 * after.
 	 */
 	void (*lost)(void *userdata);
 };

@@ -4,7 +4,8 @@
  * reads that at the first question.
  *
  * libpci's way with an error is to exit. A daemon must not end because of a broken list of names, so the error handler
- * jumps back here and the names are given up. What libpci had allocated up to there stays in its handle and goes with it.
+ * jumps back here and the names are given up. What libpci had allocated up to there stays in its handle and goes with
+ * it.
  */
 #include "topology/names.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names of vendors, devices and classes for people to read, by libpci from the system's pci.ids. Never from the network,
- * never from a device's configuration space. Not thread-safe.
+ * Names of vendors, devices and classes for people to read, by libpci from the system's pci.ids. Never from the
+ * network, never from a device's configuration space. Not thread-safe.
  */
 #ifndef IOMMUD_TOPOLOGY_NAMES_H
 #define IOMMUD_TOPOLOGY_NAMES_H

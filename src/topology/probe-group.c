@@ -6,8 +6,8 @@
  * interrupts of all members go through remapping. With Intel's IOMMUs that needs bit 3 of the extended capabilities of
  * every unit of the machine: one without it, and the kernel remaps nothing at all. So any unit without the bit means
  * MSI_NOT_ISOLATED, and MSI_ISOLATED is "the hardware can": remapping that was turned off on hardware that has it
- * (intremap=off, nointremap, a firmware's opt-out) is on the kernel command line or in ACPI tables, not in sysfs, and is
- * not seen here. The kernel itself then refuses with EPERM when the device is attached. AMD's and ARM's IOMMUs show
+ * (intremap=off, nointremap, a firmware's opt-out) is on the kernel command line or in ACPI tables, not in sysfs, and
+ * is not seen here. The kernel itself then refuses with EPERM when the device is attached. AMD's and ARM's IOMMUs show
  * nothing of it: MSI_ISOLATION_UNKNOWN.
  */
 #include "topology/probe.h"

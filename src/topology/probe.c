@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One device, read from its folder below /sys/bus/BUS/devices. A device can vanish between any two reads: then it counts
- * as gone, never as an error. What makes a device's membership or driver unreadable for another reason is a fault, for a
- * group that seems smaller than it is would be judged too kindly. What a device may lack (an override, a reset method)
- * is left at "none" when it can't be read.
+ * One device, read from its folder below /sys/bus/BUS/devices. A device can vanish between any two reads: then it
+ * counts as gone, never as an error. What makes a device's membership or driver unreadable for another reason is a
+ * fault, for a group that seems smaller than it is would be judged too kindly. What a device may lack (an override, a
+ * reset method) is left at "none" when it can't be read.
  *
  * The driver is taken from `uevent`, which has the ids as well: one read instead of four. Nothing reads configuration
  * space, and nothing is kept open.
@@ -44,21 +44,42 @@ static void copy_text(char *target, size_t size, const char *text)
 	snprintf(target, size, "%.*s", (int)size - 1, text);
 }
 
+/* "8086:1901", as in PCI_ID and PCI_SUBSYS_ID. */
+static void parse_id_pair(const char *text, uint16_t *ret_first, uint16_t *ret_second)
+{
+	char *end;
+	unsigned long first = strtoul(text, &end, 16), second;
+
+	if (end == text || *end != ':' || first > UINT16_MAX)
+		return;
+	text = end + 1;
+	second = strtoul(text, &end, 16);
+	if (end == text || *end || second > UINT16_MAX)
+		return;
+	*ret_first = first;
+	*ret_second = second;
+}
+
+static const char *value_of(const char *line, const char *key)
+{
+	size_t length = strlen(key);
+
+	return strncmp(line, key, length) == 0 && line[length] == '=' ? line + length + 1 : NULL;
+}
+
 static void parse_uevent_line(struct device *device, const char *line)
 {
-	unsigned int first, second;
+	struct device_id *id = &device->id;
+	const char *value;
 
-	if (strncmp(line, "DRIVER=", 7) == 0) {
-		copy_text(device->driver, sizeof(device->driver), line + 7);
-	} else if (sscanf(line, "PCI_CLASS=%x", &first) == 1) {
-		device->id.class = first & 0xffffff;
-	} else if (sscanf(line, "PCI_ID=%4x:%4x", &first, &second) == 2) {
-		device->id.vendor = first;
-		device->id.device = second;
-	} else if (sscanf(line, "PCI_SUBSYS_ID=%4x:%4x", &first, &second) == 2) {
-		device->id.subsystem_vendor = first;
-		device->id.subsystem_device = second;
-	}
+	if ((value = value_of(line, "DRIVER")))
+		copy_text(device->driver, sizeof(device->driver), value);
+	else if ((value = value_of(line, "PCI_CLASS")))
+		id->class = strtoul(value, NULL, 16) & 0xffffff;
+	else if ((value = value_of(line, "PCI_ID")))
+		parse_id_pair(value, &id->vendor, &id->device);
+	else if ((value = value_of(line, "PCI_SUBSYS_ID")))
+		parse_id_pair(value, &id->subsystem_vendor, &id->subsystem_device);
 }
 
 static int read_uevent(int device_fd, struct device *device)
@@ -151,14 +172,12 @@ static int read_attributes(struct probe *probe, int device_fd, struct device *de
 	return strcmp(device->bus, "pci") == 0 ? read_pci(probe, device_fd, device) : 0;
 }
 
-static int read_group_number(int bus_fd, const char *address, unsigned int *ret_group)
+static int read_group_number(int device_fd, unsigned int *ret_group)
 {
-	char path[DEVICE_ADDRESS_MAX + sizeof("/iommu_group")], name[32], *end;
+	char name[32], *end;
 	unsigned long number;
-	int r;
+	int r = read_link_name_at(device_fd, "iommu_group", name, sizeof(name));
 
-	snprintf(path, sizeof(path), "%s/iommu_group", address);
-	r = read_link_name_at(bus_fd, path, name, sizeof(name));
 	if (r < 0)
 		return r;
 	errno = 0;
@@ -169,15 +188,11 @@ static int read_group_number(int bus_fd, const char *address, unsigned int *ret_
 	return 0;
 }
 
-static int probe_known(struct probe *probe, int bus_fd, const char *bus, const char *address, struct device **ret)
+static int probe_folder(struct probe *probe, int device_fd, const char *bus, const char *address, struct device **ret)
 {
-	_cleanup_fd_ int device_fd = open_dir_at(bus_fd, address);
-	_cleanup_free_ struct device *device = NULL;
+	_cleanup_free_ struct device *device = calloc(1, sizeof(*device));
 	int r;
 
-	if (device_fd < 0)
-		return device_fd;
-	device = calloc(1, sizeof(*device));
 	if (!device)
 		return -ENOMEM;
 	list_init(&device->link);
@@ -194,11 +209,12 @@ static int probe_known(struct probe *probe, int bus_fd, const char *bus, const c
 int probe_device(struct probe *probe, int bus_fd, const char *bus, const char *address, struct device **ret,
 		 unsigned int *ret_group)
 {
+	_cleanup_fd_ int device_fd = open_dir_at(bus_fd, address);
 	unsigned int group;
-	int r = read_group_number(bus_fd, address, &group);
+	int r = device_fd < 0 ? device_fd : read_group_number(device_fd, &group);
 
 	if (r == 0)
-		r = probe_known(probe, bus_fd, bus, address, ret);
+		r = probe_folder(probe, device_fd, bus, address, ret);
 	if (r < 0)
 		return probe_is_gone(r) ? -ENOENT : r;
 	*ret_group = group;

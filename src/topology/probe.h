@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads one device, or one group, from sysfs. Internal to topology: others ask the registry. All calls block only for the
- * reads; faults are negative errno, and -ENOENT means that the thing is not there (any more), which is no fault.
+ * Reads one device, or one group, from sysfs. Internal to topology: others ask the registry. All calls block only for
+ * the reads; faults are negative errno, and -ENOENT means that the thing is not there (any more), which is no fault.
  */
 #ifndef IOMMUD_TOPOLOGY_PROBE_H
 #define IOMMUD_TOPOLOGY_PROBE_H
@@ -25,8 +25,8 @@ struct probe {
 };
 
 /*
- * Reads the device `bus`/`address`; with `bus_fd`, its bus's devices folder. Returns 0, the device (the caller's, free();
- * its links and its group are not set) and its group's number, or -ENOENT when it is gone or has no group.
+ * Reads the device `bus`/`address`; with `bus_fd`, its bus's devices folder. Returns 0, the device (the caller's,
+ * free(); its links and its group are not set) and its group's number, or -ENOENT when it is gone or has no group.
  */
 int probe_device(struct probe *probe, int bus_fd, const char *bus, const char *address, struct device **ret,
 		 unsigned int *ret_group);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the current snapshot and a descriptor of sysfs. New state is built aside, the snapshot is exchanged or changed only
- * when nothing can fail any more, and only then the listener is told. What was removed lives until it has been told.
+ * Owns the current snapshot and a descriptor of sysfs. New state is built aside, the snapshot is exchanged or changed
+ * only when nothing can fail any more, and only then the listener is told. What was removed lives until it has been
+ * told.
  *
  * A device whose ids or group differ is another device: it is reported as removed and added, so that whoever holds
  * something on the old one never takes the new one for it.

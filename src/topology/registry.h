@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All devices that have an IOMMU group, and their groups, in memory. Built by one raw scan of sysfs, kept up to date device
- * by device as events come (topology/monitor.h), and rebuilt by a scan whenever events were lost. Not thread-safe.
+ * All devices that have an IOMMU group, and their groups, in memory. Built by one raw scan of sysfs, kept up to date
+ * device by device as events come (topology/monitor.h), and rebuilt by a scan whenever events were lost. Not
+ * thread-safe.
  *
  * Returned devices, groups and list heads are borrowed, and valid until the next registry_scan() or registry_refresh().
  */
@@ -32,15 +33,15 @@ int registry_new(int sysfs_fd, struct registry **ret);
 struct registry *registry_free(struct registry *registry);
 
 /*
- * Called on every change from now on; the first scan reports nothing but fills. NULL turns it off. The listener may look
- * at everything, but must not scan or refresh. `former_driver` is never NULL; for what is not about drivers it is the
- * driver that the device has or had.
+ * Called on every change from now on; the first scan reports nothing but fills. NULL turns it off. The listener may
+ * look at everything, but must not scan or refresh. `former_driver` is never NULL; for what is not about drivers it is
+ * the driver that the device has or had.
  */
 void registry_set_listener(struct registry *registry, registry_changed_fn changed, void *userdata);
 
 /*
- * Reads everything anew (no-IOMMU groups too) and reports the differences to what was known. A device that vanishes in the
- * middle is no error. Blocks for about 10 us a device. Returns 0 or a negative errno (then the old state stays).
+ * Reads everything anew (no-IOMMU groups too) and reports the differences to what was known. A device that vanishes in
+ * the middle is no error. Blocks for about 35 us a device. Returns 0 or a negative errno (then the old state stays).
  */
 int registry_scan(struct registry *registry);
 

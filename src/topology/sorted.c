@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Insertion moves pointers, which for the 10,000 devices of a large machine is 80 KB at worst; a scan fills its arrays in
- * order and moves nothing.
+ * Insertion moves pointers, which for the 10,000 devices of a large machine is 80 KB at worst; a scan fills its arrays
+ * in order and moves nothing.
  */
 #include "topology/sorted.h"
 

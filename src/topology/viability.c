@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Judges a group. Pure: the same group and options give the same verdict, blockers in the same order (the group's own
- * first, then each member's in order of address), so that two verdicts can be compared to see whether something changed.
+ * first, then each member's in order of address), so that two verdicts can be compared to see whether something
+ * changed.
  *
  * What it can't see: whether interrupt remapping that the hardware has is really on (topology/probe-group.c), and a
  * driver that is managed-DMA but in no table; for the former the kernel refuses later, the latter policy can allow.
@@ -63,7 +64,7 @@ static int judge_interrupts(const struct group *group, bool allowed, struct verd
 	return verdict_add(verdict, &blocker);
 }
 
-/* The kernel maps `direct` ranges for the firmware's sake and refuses the group; `direct-relaxable` ones it gives up. */
+/* The kernel keeps `direct` ranges mapped for the firmware and refuses the group; it gives up `direct-relaxable`. */
 static int judge_regions(const struct group *group, struct verdict *verdict)
 {
 	for (size_t i = 0; i < group->n_regions; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether a group may be given to user space: a pure function of the group and of what policy allows. A member is fine
- * when it is driver-less, on a vfio driver, or on an allowed driver; everything that the kernel would object to later is
- * found now, and every blocker says what would help.
+ * when it is driver-less, on a vfio driver, or on an allowed driver; everything that the kernel would object to later
+ * is found now, and every blocker says what would help.
  */
 #ifndef IOMMUD_TOPOLOGY_VIABILITY_H
 #define IOMMUD_TOPOLOGY_VIABILITY_H
@@ -53,7 +53,7 @@ const char *blocker_kind_name(enum blocker_kind kind);
 /* vfio-pci, the vfio_pci variant drivers (mlx5_vfio_pci, ...), vfio-platform, vfio_mdev, ... by name. */
 bool driver_is_vfio(const char *driver);
 
-/* The built-in table of drivers that do no DMA of their own (driver_managed_dma in the kernel): pcieport, pci-stub, ... */
+/* The built-in table of drivers that do no DMA of their own (driver_managed_dma in the kernel): pcieport, pci-stub. */
 bool driver_is_allowed(const char *driver);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A stand-in for /sys of plain files in a folder: devices, buses, drivers, IOMMU groups and IOMMUs, laid out and linked as
- * the kernel does it. Nothing reacts by itself: a text written to `bind` stays there, for the test to read.
+ * A stand-in for /sys of plain files in a folder: devices, buses, drivers, IOMMU groups and IOMMUs, laid out and linked
+ * as the kernel does it. Nothing reacts by itself: a text written to `bind` stays there, for the test to read.
  *
- * For tests: whatever goes wrong ends the program with a message. Files are replaced by rename(), so that a reader never
- * sees half of one.
+ * For tests: whatever goes wrong ends the program with a message. Files are replaced by rename(), so that a reader
+ * never sees half of one.
  */
 #ifndef IOMMUD_TESTS_FAKE_SYSFS_H
 #define IOMMUD_TESTS_FAKE_SYSFS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The header is libudev's private format, unchanged since 2008; its hash is what the monitor's socket filter looks at. */
+/* The header is libudev's private format, unchanged since 2008; its hash is what a monitor's socket filter looks at. */
 #include "udev-message.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Monitor and registry together, on umockdev's testbed: libudev gets its events from a mocked udevd, and what an event is
- * about stands in the testbed's /sys. Run by umockdev-wrapper.
+ * Monitor and registry together, on umockdev's testbed: libudev gets its events from a mocked udevd, and what an event
+ * is about stands in the testbed's /sys. Run by umockdev-wrapper.
  */
 #include <stdarg.h>
 #include <stddef.h>

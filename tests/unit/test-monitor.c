@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The monitor on a real netlink socket, in a network namespace of its own: messages that nobody should believe, messages
- * that nobody can read, and more of them than the socket holds. What udev's good events do is in tests/umockdev.
+ * The monitor on a real netlink socket, in a network namespace of its own: messages that nobody should believe,
+ * messages that nobody can read, and more of them than the socket holds. What udev's good events do is in
+ * tests/umockdev.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -203,13 +204,16 @@ static void a_message_to_us_alone_changes_nothing(void **state)
 {
 	struct sockaddr_nl address;
 	socklen_t size = sizeof(address);
+	struct udev_message broken = bind_event;
 	struct fixture fixture;
 
 	begin(&fixture);
 	assert_int_equal(getsockname(monitor_get_fd(fixture.monitor), (struct sockaddr *)&address, &size), 0);
 	assert_int_equal(udev_message_send(fixture.sender, address.nl_pid, &bind_event), 0);
+	broken.magic = 1;
+	assert_int_equal(udev_message_send(fixture.sender, address.nl_pid, &broken), 0);
 	assert_true(readable(&fixture));
-	assert_int_equal(monitor_dispatch(fixture.monitor, 10), 1);
+	assert_int_equal(monitor_dispatch(fixture.monitor, 10), 2);
 	assert_int_equal(fixture.n_events, 0);
 	assert_int_equal(fixture.n_lost, 0);
 	assert_untouched(&fixture);

@@ -191,9 +191,9 @@ static void offers_the_vfio_driver_of_the_bus(void **state)
 
 	scene_begin(&scene);
 	strcpy(scene_add(&scene, "fff51000.ethernet", "xgmac")->bus, "platform");
-	assert_one(
-		&scene, &strict, BLOCKER_FOREIGN_DRIVER, "fff51000.ethernet", "fff51000.ethernet is bound to xgmac",
-		"bind it to vfio-platform, or unbind it: echo fff51000.ethernet >/sys/bus/platform/drivers/xgmac/unbind");
+	assert_one(&scene, &strict, BLOCKER_FOREIGN_DRIVER, "fff51000.ethernet", "fff51000.ethernet is bound to xgmac",
+		   "bind it to vfio-platform, or unbind it: "
+		   "echo fff51000.ethernet >/sys/bus/platform/drivers/xgmac/unbind");
 }
 
 static void finds_a_firmware_mapping_and_names_its_range(void **state)
