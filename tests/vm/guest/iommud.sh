@@ -3,6 +3,9 @@
 #
 # What cases need to talk to iommud as it is installed: sourced by those that do, after lib.sh.
 
+# Users do not have root's PATH.
+ln -sf /usr/lib/iommud-test/* /usr/local/bin/
+
 policy_dir=/etc/iommud/policy.d
 events=$state/events
 
