@@ -202,6 +202,14 @@ int varlink_error(struct varlink_call *call, const char *name, json_object *para
 	return call_send(call, varlink_error_message(name, parameters), NULL, 0, true);
 }
 
+void varlink_call_drained(struct varlink_connection *connection)
+{
+	const struct varlink_server_config *config = &connection->server->config;
+
+	if (connection->call && !connection->doomed && config->drained)
+		config->drained(config->userdata, connection);
+}
+
 /* ---- from frame to method ---- */
 
 /* What follows a message that is no call may be anything: the connection ends when this is sent. */

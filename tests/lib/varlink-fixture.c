@@ -2,7 +2,6 @@
 /* The server side of the tests. Descriptors that it hands out are all of one pipe, so that a hang-up tells they are gone. */
 #include "varlink-fixture.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "open-fds.h"
 #include "util/cleanup.h"
 
 #define ROUNDS_MAX 100000
@@ -30,18 +30,6 @@ static const struct json_field test_fields[] = {
 	{ "flag", JSON_FIELD_BOOL, offsetof(struct test_parameters, flag), false },
 	{ "list", JSON_FIELD_STRING_LIST, offsetof(struct test_parameters, list), false },
 };
-
-size_t count_open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
-}
 
 static json_object *filler(uint32_t size, uint32_t number)
 {
@@ -182,6 +170,15 @@ static void on_disconnected(void *userdata, struct varlink_connection *connectio
 	forget_pending(fixture, connection);
 }
 
+static void on_drained(void *userdata, struct varlink_connection *connection)
+{
+	struct varlink_fixture *fixture = userdata;
+
+	fixture->n_drained++;
+	if (fixture->on_drained)
+		fixture->on_drained(fixture, connection);
+}
+
 void fixture_default_limits(struct varlink_limits *limits)
 {
 	*limits = (struct varlink_limits){
@@ -221,6 +218,7 @@ int fixture_start(struct varlink_fixture *fixture, const struct varlink_limits *
 		.n_methods = ARRAY_SIZE(test_methods),
 		.connected = on_connected,
 		.disconnected = on_disconnected,
+		.drained = on_drained,
 		.userdata = fixture,
 	};
 	fixture_default_limits(&fixture->config.limits);

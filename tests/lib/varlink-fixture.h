@@ -25,13 +25,14 @@ struct varlink_fixture {
 	char path[108];
 	int pipe_read, pipe_write;
 	size_t n_fds_before;
-	unsigned int n_connected, n_disconnected, n_handled;
+	unsigned int n_connected, n_disconnected, n_handled, n_drained;
 	int refuse; /* what `connected` returns */
 	int last_result; /* of the last varlink_reply() of test.Fds */
 	struct varlink_call *pending[FIXTURE_PENDING_MAX];
 	size_t n_pending;
 	/* Called in `disconnected`, before the fixture forgets the connection's pending calls. */
 	void (*on_disconnected)(struct varlink_fixture *fixture, struct varlink_connection *connection);
+	void (*on_drained)(struct varlink_fixture *fixture, struct varlink_connection *connection);
 };
 
 void fixture_default_limits(struct varlink_limits *limits);
@@ -49,7 +50,5 @@ int fixture_connect(struct varlink_fixture *fixture, struct varlink_client *clie
 
 /* Waits (with a deadline) until nobody holds the pipe's write end but the fixture. 0 or -ETIMEDOUT. */
 int fixture_await_pipe_closed(struct varlink_fixture *fixture);
-
-size_t count_open_fds(void);
 
 #endif

@@ -306,6 +306,66 @@ static void keeps_a_subscription_open(void **state)
 	assert_int_equal(fixture.n_pending, 0);
 }
 
+static int list_left;
+
+/* As much as the queue may hold, and no more until that was sent. */
+static void continue_list(struct varlink_fixture *f, struct varlink_connection *connection)
+{
+	while (f->n_pending > 0 && varlink_connection_queued(connection) < 10000) {
+		json_object *parameters = json_object_new_object();
+		bool last = list_left == 1;
+		struct varlink_call *call = f->pending[0];
+
+		json_object_object_add(parameters, "number", json_object_new_int(list_left--));
+		f->n_pending -= last;
+		assert_int_equal(varlink_reply(call, parameters, NULL, 0, !last), 0);
+	}
+}
+
+static void asks_for_more_when_the_queue_is_drained(void **state)
+{
+	struct varlink_client client = new_client();
+	struct varlink_connection *connection;
+
+	list_left = 5000;
+	fixture.on_drained = continue_list;
+	varlink_client_send_call(&client, "test.Later", NULL, "\"more\":true");
+	fixture_run(&fixture);
+	connection = varlink_call_get_connection(fixture.pending[0]);
+	/* Nothing was queued, so nothing was drained. */
+	assert_int_equal(fixture.n_drained, 0);
+	continue_list(&fixture, connection);
+	assert_in_range(varlink_connection_queued(connection), 10000, 11000);
+	for (int i = 5000; i > 0; i--) {
+		struct varlink_reply reply;
+
+		assert_int_equal(varlink_client_receive(&client, &reply), 0);
+		assert_int_equal(varlink_reply_int(&reply, "number"), i);
+		assert_int_equal(reply.continues, i > 1);
+		varlink_reply_clear(&reply);
+		assert_true(varlink_connection_queued(connection) <= 11000);
+	}
+	assert_in_range(fixture.n_drained, 5, 5000);
+	assert_echoes(&client, "after that");
+	varlink_client_close(&client);
+}
+
+static void does_not_ask_for_more_after_the_last_reply(void **state)
+{
+	struct varlink_client client = new_client();
+
+	varlink_client_send_call(&client, "test.Stream", "{\"number\":3,\"size\":20000}", "\"more\":true");
+	for (int i = 0; i < 3; i++) {
+		struct varlink_reply reply;
+
+		assert_int_equal(varlink_client_receive(&client, &reply), 0);
+		varlink_reply_clear(&reply);
+	}
+	fixture_run(&fixture);
+	assert_int_equal(fixture.n_drained, 0);
+	varlink_client_close(&client);
+}
+
 static void refuses_to_continue_where_one_reply_is_wanted(void **state)
 {
 	struct varlink_client client = new_client();
@@ -655,6 +715,8 @@ int main(void)
 		TEST(refuses_oneway_where_descriptors_are_the_answer),
 		TEST(streams_replies_with_more),
 		TEST(keeps_a_subscription_open),
+		TEST(asks_for_more_when_the_queue_is_drained),
+		TEST(does_not_ask_for_more_after_the_last_reply),
 		TEST(refuses_to_continue_where_one_reply_is_wanted),
 		TEST(hands_out_descriptors),
 		TEST(keeps_descriptors_with_their_reply),
