@@ -2,6 +2,12 @@
 /* The server side of the tests. Descriptors that it hands out are all of one pipe, so that a hang-up tells they are gone. */
 #include "varlink-fixture.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,8 +42,9 @@ static json_object *filler(uint32_t size, uint32_t number)
 	json_object *object = json_object_new_object();
 	_cleanup_free_ char *text = calloc(1, (size_t)size + 1);
 
-	memset(text, 'x', size);
-	json_object_object_add(object, "text", json_object_new_string(text));
+	if (text)
+		memset(text, 'x', size);
+	json_object_object_add(object, "text", json_object_new_string(text ? text : "no memory"));
 	json_object_object_add(object, "number", json_object_new_int64(number));
 	return object;
 }
@@ -299,6 +306,46 @@ int fixture_connect(struct varlink_fixture *fixture, struct varlink_client *clie
 	client->pump = pump;
 	client->pump_userdata = fixture;
 	return varlink_client_connect(client, fixture->path);
+}
+
+struct varlink_client fixture_new_client(struct varlink_fixture *fixture)
+{
+	struct varlink_client client;
+
+	assert_int_equal(fixture_connect(fixture, &client), 0);
+	return client;
+}
+
+void assert_served(struct varlink_client *client)
+{
+	struct varlink_reply reply;
+
+	assert_int_equal(varlink_client_call(client, "test.Echo", "{\"number\":42}", NULL, &reply), 0);
+	assert_null(reply.error);
+	assert_int_equal(varlink_reply_int(&reply, "number"), 42);
+	varlink_reply_clear(&reply);
+}
+
+void assert_error(struct varlink_client *client, const char *name, const char *key, const char *value)
+{
+	struct varlink_reply reply;
+
+	assert_int_equal(varlink_client_receive(client, &reply), 0);
+	assert_non_null(reply.error);
+	assert_string_equal(reply.error, name);
+	assert_non_null(reply.parameters);
+	if (key)
+		assert_string_equal(varlink_reply_string(&reply, key), value);
+	varlink_reply_clear(&reply);
+}
+
+void ask_for_fds(struct varlink_client *client, int n_calls, int n_fds)
+{
+	char parameters[32];
+
+	snprintf(parameters, sizeof(parameters), "{\"number\":%d}", n_fds);
+	for (int i = 0; i < n_calls; i++)
+		assert_int_equal(varlink_client_send_call(client, "test.Fds", parameters, NULL), 0);
 }
 
 int fixture_await_pipe_closed(struct varlink_fixture *fixture)

@@ -48,6 +48,15 @@ int fixture_expire(struct varlink_fixture *fixture);
 /* Connects; the client pumps this server while it waits. */
 int fixture_connect(struct varlink_fixture *fixture, struct varlink_client *client);
 
+/* The same for who does not expect it to fail. */
+struct varlink_client fixture_new_client(struct varlink_fixture *fixture);
+/* An Echo comes back. */
+void assert_served(struct varlink_client *client);
+/* The next message is that error, and the string `key` (NULL: none) of its parameters is `value`. */
+void assert_error(struct varlink_client *client, const char *name, const char *key, const char *value);
+/* Asks for descriptors `n_calls` times, and does not look at the replies. */
+void ask_for_fds(struct varlink_client *client, int n_calls, int n_fds);
+
 /* Waits (with a deadline) until nobody holds the pipe's write end but the fixture. 0 or -ETIMEDOUT. */
 int fixture_await_pipe_closed(struct varlink_fixture *fixture);
 
