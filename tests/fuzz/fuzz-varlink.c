@@ -7,7 +7,7 @@
  *   clang -g -O1 -std=gnu11 -D_GNU_SOURCE -Isrc -Itests/lib -fsanitize=fuzzer,address,undefined -o build/fuzz-varlink \
  *         tests/fuzz/fuzz-varlink.c tests/lib/varlink-*.c src/varlink/{call,connection,discard,inbox,listen,listener}.c \
  *         src/varlink/{outbox,server,service,tomb,uids,wire}.c src/util/{identity,json,json-scan,log}.c \
- *         $(pkg-config --cflags --libs json-c libsystemd)
+ *         $(pkg-config --cflags --libs cmocka json-c libsystemd)
  *   build/fuzz-varlink -max_len=20000 -max_total_time=60 build/fuzz-varlink-corpus
  */
 #include <errno.h>
