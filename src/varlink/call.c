@@ -202,6 +202,14 @@ int varlink_error(struct varlink_call *call, const char *name, json_object *para
 	return call_send(call, varlink_error_message(name, parameters), NULL, 0, true);
 }
 
+void varlink_call_drained(struct varlink_connection *connection)
+{
+	const struct varlink_server_config *config = &connection->server->config;
+
+	if (connection->call && !connection->doomed && config->drained)
+		config->drained(config->userdata, connection);
+}
+
 /* ---- from frame to method ---- */
 
 /* What follows a message that is no call may be anything: the connection ends when this is sent. */
@@ -316,7 +324,9 @@ void varlink_call_handle(struct varlink_connection *connection)
 {
 	_cleanup_(cleanup_json) json_object *message = NULL;
 	size_t n_fds = connection->inbox.n_fds;
+	const struct varlink_method *known;
 	struct call_header header = { 0 };
+	void *userdata;
 	const char *reason = "out of memory";
 	char buffer[256];
 	int r = json_parse_object(connection->inbox.data, connection->inbox.scanned, &message, &reason);
@@ -331,7 +341,9 @@ void varlink_call_handle(struct varlink_connection *connection)
 	r = call_begin(connection, &header, &message, n_fds);
 	if (r >= 0 || connection->doomed)
 		return;
-	log_error("%s of user %u failed: %s. The connection is closed.", header.method, (unsigned int)connection->uid,
-		  strerror(-r));
+	/* A name that we do not know may hold anything, line breaks too. */
+	known = varlink_server_find_method(connection->server, header.method, &userdata);
+	log_error("%s of user %u failed: %s. The connection is closed.", known ? known->name : "A call",
+		  (unsigned int)connection->uid, strerror(-r));
 	varlink_connection_doom(connection);
 }

@@ -18,6 +18,9 @@ void varlink_call_handle(struct varlink_connection *connection);
 /* Answers a frame that is too large, and closes. */
 void varlink_call_refuse_size(struct varlink_connection *connection);
 
+/* Tells the server's user that the queue is empty, if a call is open that it may go on with. */
+void varlink_call_drained(struct varlink_connection *connection);
+
 /* Frees a call without an answer. Accepts NULL, returns NULL. */
 struct varlink_call *varlink_call_free(struct varlink_call *call);
 

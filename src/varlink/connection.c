@@ -143,6 +143,8 @@ static void connection_flush(struct varlink_connection *connection)
 		varlink_connection_doom(connection);
 	else if (n > 0)
 		varlink_deadline_disarm(&connection->send_deadline);
+	if (n > 0 && varlink_outbox_is_empty(&connection->outbox))
+		varlink_call_drained(connection);
 }
 
 void varlink_connection_await_discard(struct varlink_connection *connection, int fd)

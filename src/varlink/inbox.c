@@ -41,6 +41,24 @@ static void inbox_scan(struct varlink_inbox *inbox)
 	inbox->scanned = nul ? (size_t)(nul - inbox->data) : inbox->size;
 }
 
+/*
+ * The kernel ends a read behind the packet that has descriptors, but not before it: they belong to the last frame of what
+ * was read, given that a client sends one frame at a time.
+ */
+static void inbox_count_fds(struct varlink_inbox *inbox, const struct wire_fds *fds)
+{
+	/* Of those that were cut off we only know that there was one at least. */
+	size_t n = fds->n + fds->truncated;
+	const char *nul = memrchr(inbox->data, '\0', inbox->size - 1);
+
+	if (nul) {
+		inbox->tail_fds = n;
+		inbox->tail_start = nul + 1 - inbox->data;
+	} else {
+		inbox->n_fds += n;
+	}
+}
+
 ssize_t varlink_inbox_receive(struct varlink_inbox *inbox, int fd, struct wire_fds *ret_fds)
 {
 	ssize_t n;
@@ -57,8 +75,8 @@ ssize_t varlink_inbox_receive(struct varlink_inbox *inbox, int fd, struct wire_f
 		return n;
 	}
 	inbox->size += n;
-	/* Of those that were cut off we only know that there was one at least. */
-	inbox->n_fds += ret_fds->n + ret_fds->truncated;
+	if (ret_fds->n > 0 || ret_fds->truncated)
+		inbox_count_fds(inbox, ret_fds);
 	inbox_scan(inbox);
 	return n;
 }
@@ -84,7 +102,8 @@ void varlink_inbox_drop_frame(struct varlink_inbox *inbox)
 	inbox->size -= used;
 	memmove(inbox->data, inbox->data + used, inbox->size);
 	inbox->scanned = 0;
-	inbox->n_fds = 0;
+	inbox->n_fds = inbox->tail_start == used ? inbox->tail_fds : 0;
+	inbox->tail_start = inbox->tail_start > used ? inbox->tail_start - used : 0;
 	inbox_scan(inbox);
 }
 

@@ -14,11 +14,12 @@ struct varlink_inbox {
 	size_t size, capacity;
 	size_t scanned; /* bytes that hold no NUL; a frame is complete when there is one behind them */
 	size_t n_fds; /* descriptors that came with the first frame */
+	size_t tail_fds, tail_start; /* those that came with a later one, and where that begins; 0 without */
 };
 
 /*
  * One recvmsg(), to be called only when no frame is complete. Returns the number of bytes, 0 at the end of the stream, or
- * a negative errno (-EAGAIN: nothing there). Descriptors are counted for the first frame and are the caller's.
+ * a negative errno (-EAGAIN: nothing there). Descriptors are the caller's, and counted for the frame they came with.
  */
 ssize_t varlink_inbox_receive(struct varlink_inbox *inbox, int fd, struct wire_fds *ret_fds);
 

@@ -2,7 +2,12 @@
 /* The server side of the tests. Descriptors that it hands out are all of one pipe, so that a hang-up tells they are gone. */
 #include "varlink-fixture.h"
 
-#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "open-fds.h"
 #include "util/cleanup.h"
 
 #define ROUNDS_MAX 100000
@@ -31,25 +37,14 @@ static const struct json_field test_fields[] = {
 	{ "list", JSON_FIELD_STRING_LIST, offsetof(struct test_parameters, list), false },
 };
 
-size_t count_open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
 static json_object *filler(uint32_t size, uint32_t number)
 {
 	json_object *object = json_object_new_object();
 	_cleanup_free_ char *text = calloc(1, (size_t)size + 1);
 
-	memset(text, 'x', size);
-	json_object_object_add(object, "text", json_object_new_string(text));
+	if (text)
+		memset(text, 'x', size);
+	json_object_object_add(object, "text", json_object_new_string(text ? text : "no memory"));
 	json_object_object_add(object, "number", json_object_new_int64(number));
 	return object;
 }
@@ -182,6 +177,15 @@ static void on_disconnected(void *userdata, struct varlink_connection *connectio
 	forget_pending(fixture, connection);
 }
 
+static void on_drained(void *userdata, struct varlink_connection *connection)
+{
+	struct varlink_fixture *fixture = userdata;
+
+	fixture->n_drained++;
+	if (fixture->on_drained)
+		fixture->on_drained(fixture, connection);
+}
+
 void fixture_default_limits(struct varlink_limits *limits)
 {
 	*limits = (struct varlink_limits){
@@ -221,6 +225,7 @@ int fixture_start(struct varlink_fixture *fixture, const struct varlink_limits *
 		.n_methods = ARRAY_SIZE(test_methods),
 		.connected = on_connected,
 		.disconnected = on_disconnected,
+		.drained = on_drained,
 		.userdata = fixture,
 	};
 	fixture_default_limits(&fixture->config.limits);
@@ -301,6 +306,46 @@ int fixture_connect(struct varlink_fixture *fixture, struct varlink_client *clie
 	client->pump = pump;
 	client->pump_userdata = fixture;
 	return varlink_client_connect(client, fixture->path);
+}
+
+struct varlink_client fixture_new_client(struct varlink_fixture *fixture)
+{
+	struct varlink_client client;
+
+	assert_int_equal(fixture_connect(fixture, &client), 0);
+	return client;
+}
+
+void assert_served(struct varlink_client *client)
+{
+	struct varlink_reply reply;
+
+	assert_int_equal(varlink_client_call(client, "test.Echo", "{\"number\":42}", NULL, &reply), 0);
+	assert_null(reply.error);
+	assert_int_equal(varlink_reply_int(&reply, "number"), 42);
+	varlink_reply_clear(&reply);
+}
+
+void assert_error(struct varlink_client *client, const char *name, const char *key, const char *value)
+{
+	struct varlink_reply reply;
+
+	assert_int_equal(varlink_client_receive(client, &reply), 0);
+	assert_non_null(reply.error);
+	assert_string_equal(reply.error, name);
+	assert_non_null(reply.parameters);
+	if (key)
+		assert_string_equal(varlink_reply_string(&reply, key), value);
+	varlink_reply_clear(&reply);
+}
+
+void ask_for_fds(struct varlink_client *client, int n_calls, int n_fds)
+{
+	char parameters[32];
+
+	snprintf(parameters, sizeof(parameters), "{\"number\":%d}", n_fds);
+	for (int i = 0; i < n_calls; i++)
+		assert_int_equal(varlink_client_send_call(client, "test.Fds", parameters, NULL), 0);
 }
 
 int fixture_await_pipe_closed(struct varlink_fixture *fixture)

@@ -25,13 +25,14 @@ struct varlink_fixture {
 	char path[108];
 	int pipe_read, pipe_write;
 	size_t n_fds_before;
-	unsigned int n_connected, n_disconnected, n_handled;
+	unsigned int n_connected, n_disconnected, n_handled, n_drained;
 	int refuse; /* what `connected` returns */
 	int last_result; /* of the last varlink_reply() of test.Fds */
 	struct varlink_call *pending[FIXTURE_PENDING_MAX];
 	size_t n_pending;
 	/* Called in `disconnected`, before the fixture forgets the connection's pending calls. */
 	void (*on_disconnected)(struct varlink_fixture *fixture, struct varlink_connection *connection);
+	void (*on_drained)(struct varlink_fixture *fixture, struct varlink_connection *connection);
 };
 
 void fixture_default_limits(struct varlink_limits *limits);
@@ -47,9 +48,16 @@ int fixture_expire(struct varlink_fixture *fixture);
 /* Connects; the client pumps this server while it waits. */
 int fixture_connect(struct varlink_fixture *fixture, struct varlink_client *client);
 
+/* The same for who does not expect it to fail. */
+struct varlink_client fixture_new_client(struct varlink_fixture *fixture);
+/* An Echo comes back. */
+void assert_served(struct varlink_client *client);
+/* The next message is that error, and the string `key` (NULL: none) of its parameters is `value`. */
+void assert_error(struct varlink_client *client, const char *name, const char *key, const char *value);
+/* Asks for descriptors `n_calls` times, and does not look at the replies. */
+void ask_for_fds(struct varlink_client *client, int n_calls, int n_fds);
+
 /* Waits (with a deadline) until nobody holds the pipe's write end but the fixture. 0 or -ETIMEDOUT. */
 int fixture_await_pipe_closed(struct varlink_fixture *fixture);
-
-size_t count_open_fds(void);
 
 #endif
