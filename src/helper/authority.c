@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,7 +37,12 @@ int authority_check_socket(int fd, const char *path)
 
 	if (!is_stream_socket(fd))
 		return -EPERM;
-	if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) < 0)
+	/*
+	 * A socket that was bound to our path in another mount namespace and then connected somewhere has its listener's
+	 * credentials, often root's. But its peer has a name, as all that listen do, and a client's end has none.
+	 */
+	if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) < 0 ||
+	    peer_size > offsetof(struct sockaddr_un, sun_path))
 		return -EPERM;
 	if (getsockname(fd, (struct sockaddr *)&name, &size) < 0 || size > sizeof(name))
 		return -EPERM;

@@ -28,7 +28,7 @@ struct authority_answer {
 
 /*
  * Whether `fd` is a connected stream socket that was accepted at `path`. 0, or -EPERM; never blocks. A client that has
- * closed its end is still one.
+ * closed its end is still one; a client that has bound its own end to a name is none.
  */
 int authority_check_socket(int fd, const char *path);
 

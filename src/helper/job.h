@@ -23,7 +23,8 @@ struct job {
 	uint64_t deadline; /* as helper_now() */
 	bool timed_out; /* and said so, if somebody waits */
 	bool asked_restore; /* who waits asked for the restore, and is told its end also after TIMED_OUT */
-	int client_fd; /* JUDGING; -1 afterwards */
+	/* Until JUDGING has begun: of a RESTORING, that a prepare is to follow; -1 afterwards. */
+	int client_fd;
 	char address[DEVICE_ADDRESS_MAX];
 	uint64_t transaction; /* not yet while JUDGING */
 	struct device_state snapshot;

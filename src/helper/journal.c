@@ -277,6 +277,14 @@ int journal_mark_prepared(struct journal *journal, uint64_t number)
 	return 0;
 }
 
+void journal_mark_failed(struct journal *journal, uint64_t number)
+{
+	struct transaction *transaction = find(journal, number);
+
+	if (transaction)
+		transaction->failed = true;
+}
+
 int journal_close(struct journal *journal, uint64_t number)
 {
 	struct journal_entry entry = { .type = JOURNAL_CLOSED, .transaction = number };

@@ -15,6 +15,7 @@ struct transaction {
 	struct list_link link; /* journal::open, in order of number */
 	uint64_t number; /* never used twice within a boot */
 	bool prepared; /* the broker was told; otherwise it is to be undone at the next start */
+	bool failed; /* it could not be undone when that was tried last; of this process, not in the file */
 	struct device_state snapshot;
 };
 
@@ -29,6 +30,9 @@ int journal_begin(struct journal *journal, const struct device_state *snapshot, 
 
 /* Records that the device is prepared. On failure the transaction stays as it was. -ENOENT if it is not open. */
 int journal_mark_prepared(struct journal *journal, uint64_t number);
+
+/* Remembers that the device could not be put back. Nothing happens if it is not open. */
+void journal_mark_failed(struct journal *journal, uint64_t number);
 
 /*
  * Ends a transaction; `number` is not known any more afterwards. A negative errno says that the file does not show it

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -68,7 +67,8 @@ static __attribute__((noreturn)) void child_main(worker_fn run, void *userdata, 
 
 	prctl(PR_SET_NAME, "iommud-worker");
 	child_signals();
-	memcpy(fds, keep, n_keep * sizeof(*keep));
+	for (size_t i = 0; i < n_keep; i++)
+		fds[i] = keep[i];
 	fds[n_keep] = channel;
 	close_all_but(fds, n_keep + 1);
 	if (may_go(channel))

@@ -61,7 +61,8 @@ enum helper_status {
 	HELPER_OK = 0,
 	/*
 	 * `error` says what the kernel said in step `step`. PREPARE: everything before it is undone; where even that failed,
-	 * `transaction` is set, and open. RESTORE: the transaction stays open, to be tried again.
+	 * `transaction` is set, and open. RESTORE: the transaction stays open; the next RESTORE or PREPARE of the device, or
+	 * the helper's next start, tries again.
 	 */
 	HELPER_FAULT = 1,
 	HELPER_REFUSED = 2, /* the helper's policy does not allow it, or the group is not one device (singleton) */
@@ -69,7 +70,10 @@ enum helper_status {
 	HELPER_BAD_REQUEST = 4,
 	HELPER_NO_SUCH_DEVICE = 5,
 	HELPER_NO_SUCH_TRANSACTION = 6,
-	/* Another job of this device is under way, it has an open transaction (PREPARE), or too many workers are blocked. */
+	/*
+	 * Another job of this device is under way, it is prepared already and not restored (PREPARE), or too many workers are
+	 * blocked.
+	 */
 	HELPER_BUSY = 7,
 	/*
 	 * PREPARE: the worker did not come back within the time limit; when it does, its work is undone by the helper

@@ -427,11 +427,55 @@ static void keeps_the_transaction_when_a_restore_fails(void **state)
 		assert_int_equal(reply.status, HELPER_FAULT);
 		assert_int_equal(reply.error, EIO);
 		assert_int_equal(reply.transaction, prepared.transaction);
-		assert_int_equal(harness_prepare(harness, NIC).status, HELPER_BUSY);
 		fuse_sysfs_set_hook(harness->sysfs, harness_hook, harness);
 		assert_int_equal(harness_restore(harness, prepared.transaction).status, HELPER_OK);
 		assert_tree(harness, before);
 	}
+}
+
+static void a_prepare_first_puts_back_what_could_not_be(void **state)
+{
+	struct harness *harness = *state;
+	_cleanup_free_ char *before = NULL;
+	struct helper_reply first, reply;
+
+	harness_start(harness);
+	before = describe(harness);
+	first = harness_prepare(harness, NIC);
+	assert_int_equal(harness_prepare(harness, NIC).status, HELPER_BUSY);
+	fuse_sysfs_remove_driver(harness->sysfs, "e1000e");
+	reply = harness_restore(harness, first.transaction);
+	assert_int_equal(reply.status, HELPER_FAULT);
+	assert_int_equal(reply.step, HELPER_STEP_BIND);
+	/* Not as long as its driver is away: a device is not handed on from a state that nobody wanted. */
+	reply = harness_prepare(harness, NIC);
+	assert_int_equal(reply.status, HELPER_FAULT);
+	assert_int_equal(reply.transaction, first.transaction);
+	fuse_sysfs_add_driver(harness->sysfs, "e1000e", "8086:10d3");
+	reply = harness_prepare(harness, NIC);
+	assert_int_equal(reply.status, HELPER_OK);
+	assert_int_not_equal(reply.transaction, first.transaction);
+	assert_string_equal(reply.driver, "e1000e");
+	assert_int_equal(harness_restore(harness, first.transaction).status, HELPER_NO_SUCH_TRANSACTION);
+	assert_int_equal(harness_restore(harness, reply.transaction).status, HELPER_OK);
+	assert_tree(harness, before);
+}
+
+static void a_prepare_follows_an_admin_that_helped(void **state)
+{
+	struct harness *harness = *state;
+	struct helper_reply first, reply;
+
+	harness_start(harness);
+	first = harness_prepare(harness, NIC);
+	fuse_sysfs_remove_driver(harness->sysfs, "e1000e");
+	assert_int_equal(harness_restore(harness, first.transaction).status, HELPER_FAULT);
+	fuse_sysfs_set_driver(harness->sysfs, NIC, "pci-stub");
+	reply = harness_prepare(harness, NIC);
+	assert_int_equal(reply.status, HELPER_OK);
+	assert_string_equal(reply.driver, "pci-stub");
+	assert_int_equal(harness_restore(harness, reply.transaction).status, HELPER_OK);
+	assert_line(harness, NIC " driver=pci-stub override=\n");
 }
 
 /* ---- other devices, other hands ---- */
@@ -852,6 +896,8 @@ int main(void)
 		TEST(changes_nothing_without_vfio_pci),
 		TEST(undoes_a_prepare_whichever_write_fails),
 		TEST(keeps_the_transaction_when_a_restore_fails),
+		TEST(a_prepare_first_puts_back_what_could_not_be),
+		TEST(a_prepare_follows_an_admin_that_helped),
 		TEST(leaves_a_replaced_device_alone),
 		TEST(closes_the_transaction_of_a_device_that_was_pulled_out),
 		TEST(leaves_a_device_that_the_admin_bound_elsewhere),
