@@ -46,7 +46,7 @@ static void add_pair(const struct sheet *sheet, const char *name, const char *te
 
 static void add_device(const struct sheet *sheet, json_object *device)
 {
-	const char *override = reply_text(device, "driverOverride"), *driver = reply_text(device, "driver");
+	const char *driver = reply_text(device, "driver");
 
 	sheet_add(sheet, "Device", STYLE_BOLD, reply_text(device, "address"));
 	add_pair(sheet, "Vendor", reply_text(device, "vendorName"), reply_text(device, "vendorId"));
@@ -54,7 +54,6 @@ static void add_device(const struct sheet *sheet, json_object *device)
 	add_pair(sheet, "Class", reply_text(device, "className"), reply_text(device, "class"));
 	sheet_add(sheet, "Bus", STYLE_PLAIN, reply_text(device, "bus"));
 	sheet_add(sheet, "Driver", STYLE_PLAIN, driver ? driver : "none");
-	sheet_add(sheet, "Driver override", STYLE_PLAIN, override);
 	if (reply_number(device, "numaNode") >= 0)
 		sheet_format(sheet, "NUMA node", STYLE_PLAIN, "%lld", (long long)reply_number(device, "numaNode"));
 	sheet_add(sheet, "Physical function", STYLE_PLAIN, reply_text(device, "physicalFunction"));

@@ -18,7 +18,6 @@ bool device_is_same(const struct device *left, const struct device *right)
 void device_take_state(struct device *device, const struct device *fresh)
 {
 	memcpy(device->driver, fresh->driver, sizeof(device->driver));
-	memcpy(device->driver_override, fresh->driver_override, sizeof(device->driver_override));
 	memcpy(device->physical_function, fresh->physical_function, sizeof(device->physical_function));
 	device->numa_node = fresh->numa_node;
 	device->reset_methods = fresh->reset_methods;
@@ -30,8 +29,7 @@ bool change_between(const struct device *former, const struct device *fresh, str
 {
 	bool rebound = strcmp(former->driver, fresh->driver) != 0;
 	bool display = former->boot_display != fresh->boot_display;
-	bool rest = strcmp(former->driver_override, fresh->driver_override) != 0 ||
-		    strcmp(former->physical_function, fresh->physical_function) != 0 ||
+	bool rest = strcmp(former->physical_function, fresh->physical_function) != 0 ||
 		    former->numa_node != fresh->numa_node || former->reset_methods != fresh->reset_methods ||
 		    former->bridge != fresh->bridge;
 

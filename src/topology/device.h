@@ -56,7 +56,6 @@ struct device {
 	struct device_id id;
 	char bus[12];
 	char driver[DEVICE_DRIVER_MAX]; /* empty: driver-less */
-	char driver_override[DEVICE_DRIVER_MAX]; /* empty: none */
 	char physical_function[DEVICE_ADDRESS_MAX]; /* empty: not a virtual function */
 	int numa_node; /* -1: unknown */
 	unsigned int reset_methods; /* enum reset_method */

@@ -2,16 +2,19 @@
 /*
  * One device, read from its folder below /sys/bus/BUS/devices. A device can vanish between any two reads: then it
  * counts as gone, never as an error. What makes a device's membership or driver unreadable for another reason is a
- * fault, for a group that seems smaller than it is would be judged too kindly. What a device may lack (an override, a
- * reset method) is left at "none" when it can't be read.
+ * fault, for a group that seems smaller than it is would be judged too kindly. What a device may lack (a reset method) is
+ * left at "none" when it can't be read.
  *
- * The driver is taken from `uevent`, which has the ids as well: one read instead of four. Nothing reads configuration
- * space, and nothing is kept open.
+ * Nothing here may take the device's lock: an unbind from vfio holds it until the last descriptor is closed, and a reader
+ * would wait as long, where no signal reaches it. `driver_override` takes it, and so does `uevent` on some kernels; so the
+ * driver is the target of a link, and the ids come from `modalias`, which has all of them in one read. Nothing reads
+ * configuration space, and nothing is kept open.
  */
 #include "topology/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,71 +41,50 @@ static int read_optional(int device_fd, const char *name, char *buffer, size_t s
 	return is_shortage(r) ? r : 0;
 }
 
-/* Cuts what does not fit: no name of that length is in one of our tables, so such a driver is a foreign one. */
 static void copy_text(char *target, size_t size, const char *text)
 {
 	snprintf(target, size, "%.*s", (int)size - 1, text);
 }
 
-/* "8086:1901", as in PCI_ID and PCI_SUBSYS_ID. */
-static void parse_id_pair(const char *text, uint16_t *ret_first, uint16_t *ret_second)
+/* "pci:v00008086d000010D3sv00001AF4sd00001100bc02sc00i00" */
+static int parse_modalias(const char *text, struct device_id *id)
 {
-	char *end;
-	unsigned long first = strtoul(text, &end, 16), second;
+	unsigned int vendor, device, subsystem_vendor, subsystem_device, class, subclass, interface;
 
-	if (end == text || *end != ':' || first > UINT16_MAX)
-		return;
-	text = end + 1;
-	second = strtoul(text, &end, 16);
-	if (end == text || *end || second > UINT16_MAX)
-		return;
-	*ret_first = first;
-	*ret_second = second;
-}
-
-static const char *value_of(const char *line, const char *key)
-{
-	size_t length = strlen(key);
-
-	return strncmp(line, key, length) == 0 && line[length] == '=' ? line + length + 1 : NULL;
-}
-
-static void parse_uevent_line(struct device *device, const char *line)
-{
-	struct device_id *id = &device->id;
-	const char *value;
-
-	if ((value = value_of(line, "DRIVER")))
-		copy_text(device->driver, sizeof(device->driver), value);
-	else if ((value = value_of(line, "PCI_CLASS")))
-		id->class = strtoul(value, NULL, 16) & 0xffffff;
-	else if ((value = value_of(line, "PCI_ID")))
-		parse_id_pair(value, &id->vendor, &id->device);
-	else if ((value = value_of(line, "PCI_SUBSYS_ID")))
-		parse_id_pair(value, &id->subsystem_vendor, &id->subsystem_device);
-}
-
-static int read_uevent(int device_fd, struct device *device)
-{
-	char text[4097], *rest = text, *line;
-	int r = read_file_at(device_fd, "uevent", text, sizeof(text));
-
-	if (r < 0)
-		return r;
-	while ((line = strsep(&rest, "\n")))
-		parse_uevent_line(device, line);
+	if (sscanf(text, "pci:v%8xd%8xsv%8xsd%8xbc%2xsc%2xi%2x", &vendor, &device, &subsystem_vendor, &subsystem_device,
+		   &class, &subclass, &interface) != 7)
+		return -EBADMSG;
+	id->vendor = vendor;
+	id->device = device;
+	id->subsystem_vendor = subsystem_vendor;
+	id->subsystem_device = subsystem_device;
+	id->class = class << 16 | subclass << 8 | interface;
 	return 0;
 }
 
-static int read_override(int device_fd, struct device *device)
+/* A device without ids would fit no rule that denies by them. */
+static int read_ids(int device_fd, struct device_id *id)
 {
-	char text[256];
-	int r = read_optional(device_fd, "driver_override", text, sizeof(text));
+	char text[128];
+	int r = read_file_at(device_fd, "modalias", text, sizeof(text));
 
+	return r < 0 ? r : parse_modalias(text, id);
+}
+
+/*
+ * A name that does not fit is cut: none of that length is in one of our tables, so such a driver is a foreign one. No link
+ * means no driver only while the device is there: the folder of one that went has none either.
+ */
+static int read_driver(int device_fd, struct device *device)
+{
+	char name[NAME_MAX + 1];
+	int r = read_link_name_at(device_fd, "driver", name, sizeof(name));
+
+	if (r == -ENOENT)
+		return read_link_name_at(device_fd, "iommu_group", name, sizeof(name));
 	if (r < 0)
 		return r;
-	if (strcmp(text, "(null)") != 0)
-		copy_text(device->driver_override, sizeof(device->driver_override), text);
+	copy_text(device->driver, sizeof(device->driver), name);
 	return 0;
 }
 
@@ -145,8 +127,10 @@ static bool class_is_bridge(uint32_t class)
 
 static int read_pci(struct probe *probe, int device_fd, struct device *device)
 {
-	int r = read_reset_methods(device_fd, device);
+	int r = read_ids(device_fd, &device->id);
 
+	if (r == 0)
+		r = read_reset_methods(device_fd, device);
 	if (r < 0)
 		return r;
 	device->bridge = class_is_bridge(device->id.class);
@@ -159,11 +143,8 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 
 static int read_attributes(struct probe *probe, int device_fd, struct device *device)
 {
-	int r = read_uevent(device_fd, device);
+	int r = read_driver(device_fd, device);
 
-	if (r < 0)
-		return r;
-	r = read_override(device_fd, device);
 	if (r < 0)
 		return r;
 	r = read_numa_node(device_fd, device);

@@ -72,7 +72,6 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	json_build_text(&build, "bus", device->bus);
 	json_build_number(&build, "group", device->group->id);
 	json_build_text_or_null(&build, "driver", device->driver);
-	json_build_text_or_null(&build, "driverOverride", device->driver_override);
 	add_hex(&build, "vendorId", device->id.vendor, 4);
 	add_hex(&build, "deviceId", device->id.device, 4);
 	add_hex(&build, "subsystemVendorId", device->id.subsystem_vendor, 4);

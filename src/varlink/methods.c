@@ -205,14 +205,15 @@ static void send_grant(struct session *session, struct varlink_call *call, const
 	size_t n_fds = 0;
 	json_object *parameters = convert_grant(lease, opened, fds, &n_fds);
 
-	if (parameters) {
-		(void)varlink_reply(call, parameters, fds, n_fds, false);
-		return;
+	if (!parameters) {
+		for (size_t i = 0; i < n_fds; i++)
+			close_fd(fds[i]);
+		broker_release(session->service->broker, session->peer, lease->id);
+		send_failure(call, -ENOMEM);
+	} else if (varlink_reply(call, parameters, fds, n_fds, false) == -ETOOMANYREFS) {
+		/* Too many descriptors are on their way; the client was told so, and its connection goes on. */
+		broker_release(session->service->broker, session->peer, lease->id);
 	}
-	for (size_t i = 0; i < n_fds; i++)
-		close_fd(fds[i]);
-	broker_release(session->service->broker, session->peer, lease->id);
-	send_failure(call, -ENOMEM);
 }
 
 static void acquired(void *userdata, int error, const struct lease *lease, struct opened *opened,

@@ -158,7 +158,7 @@ static void write_uevent(struct fake_sysfs *fake, const char *folder, const stru
 static void write_attributes(struct fake_sysfs *fake, const struct fake_device *device, bool pci)
 {
 	const char *address = device->address;
-	char value[32];
+	char value[96];
 
 	fake_sysfs_set_attribute(fake, address, "driver_override",
 				 device->driver_override ? device->driver_override : "(null)");
@@ -179,7 +179,9 @@ static void write_attributes(struct fake_sysfs *fake, const struct fake_device *
 	fake_sysfs_set_attribute(fake, address, "subsystem_device", value);
 	snprintf(value, sizeof(value), "0x%06x", device->class);
 	fake_sysfs_set_attribute(fake, address, "class", value);
-	snprintf(value, sizeof(value), "pci:v%08Xd%08X", device->vendor, device->device);
+	snprintf(value, sizeof(value), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", device->vendor, device->device,
+		 device->subsystem_vendor, device->subsystem_device, device->class >> 16, device->class >> 8 & 0xff,
+		 device->class & 0xff);
 	fake_sysfs_set_attribute(fake, address, "modalias", value);
 }
 

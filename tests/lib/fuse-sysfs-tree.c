@@ -100,6 +100,8 @@ static void show_device(struct pass *pass, const struct model_device *device)
 	put(pass, "subsystem_vendor", MODEL_FILE, "0x%04x\n", is->subsystem_vendor);
 	put(pass, "subsystem_device", MODEL_FILE, "0x%04x\n", is->subsystem_device);
 	put(pass, "class", MODEL_FILE, "0x%06x\n", is->class);
+	put(pass, "modalias", MODEL_FILE, "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", is->vendor, is->device,
+	    is->subsystem_vendor, is->subsystem_device, is->class >> 16, is->class >> 8 & 0xff, is->class & 0xff);
 	put(pass, "numa_node", MODEL_FILE, "-1\n");
 	put(pass, "enable", MODEL_FILE, "1\n");
 	put(pass, "reset_method", MODEL_FILE, "flr bus\n");

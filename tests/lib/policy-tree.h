@@ -34,5 +34,4 @@ struct policy *policy_tree_load(const struct policy_tree *tree);
 /* Loads and compares the report, in which "@" stands for the tree's folder. Must fail. */
 void policy_tree_expect_errors(const struct policy_tree *tree, bool any_owner, const char *expected);
 
-
 #endif

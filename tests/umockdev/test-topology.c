@@ -202,7 +202,9 @@ static void remove_and_add_reach_the_registry(void **state)
 	assert_null(registry_find_group(fixture->registry, 12));
 	fake_sysfs_remove_device(fixture->fake, DISK);
 
-	path = umockdev_testbed_add_device(fixture->testbed, "pci", DISK, NULL, NULL, "PCI_ID", "144D:A808", NULL);
+	path = umockdev_testbed_add_device(fixture->testbed, "pci", DISK, NULL, "modalias",
+					   "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02", "PCI_ID",
+					   "144D:A808", NULL);
 	assert_non_null(path);
 	umockdev_testbed_set_attribute_link(fixture->testbed, path, "iommu_group", "../../kernel/iommu_groups/13");
 	g_free(path);

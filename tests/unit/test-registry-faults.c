@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fail-alloc.h"
@@ -23,10 +24,10 @@ static void a_device_that_vanishes_while_it_is_read_is_skipped(void **state)
 	struct registry_fixture *fixture = *state;
 	char path[512];
 
-	/* Each is a state that a removal passes through: no folder behind the link, no uevent, no link to the group. */
+	/* Each is a state that a removal passes through: no folder behind the link, no ids, no link to the group. */
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:05:00.0", fake_sysfs_path(fixture->fake));
 	assert_int_equal(symlink("../../../devices/pci0000:00/0000:05:00.0", path), 0);
-	fake_sysfs_set_attribute(fixture->fake, SOUND, "uevent", NULL);
+	fake_sysfs_set_attribute(fixture->fake, SOUND, "modalias", NULL);
 	fake_sysfs_set_attribute(fixture->fake, DISK, "iommu_group", NULL);
 	assert_int_equal(registry_scan(fixture->registry), 0);
 	assert_int_equal(fixture_count_devices(fixture->registry), 2);
@@ -42,11 +43,33 @@ static void an_unreadable_device_is_a_fault_and_the_old_state_stays(void **state
 
 	memset(text, 'x', sizeof(text));
 	memcpy(text + sizeof(text) - 2, "\n", 2);
-	fake_sysfs_set_attribute(fixture->fake, SOUND, "uevent", text);
+	fake_sysfs_set_attribute(fixture->fake, SOUND, "modalias", text);
 	assert_int_equal(registry_scan(fixture->registry), -E2BIG);
 	assert_int_equal(registry_refresh(fixture->registry, SOUND), -E2BIG);
 	assert_string_equal(registry_find_device(fixture->registry, SOUND)->driver, "snd_hda_intel");
+	fake_sysfs_set_attribute(fixture->fake, SOUND, "modalias", "pci:v00008086d0000");
+	assert_int_equal(registry_refresh(fixture->registry, SOUND), -EBADMSG);
 	assert_int_equal(fixture->n_reports, 0);
+}
+
+/* An unbind from vfio holds the lock until the last descriptor is closed; who opens one of these fifos waits as long. */
+static void nothing_is_read_that_takes_the_lock_of_the_device(void **state)
+{
+	static const char *const files[] = { "driver_override", "uevent" };
+	struct registry_fixture *fixture = *state;
+	char path[512];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/bus/pci/devices/" SOUND "/%s", fake_sysfs_path(fixture->fake),
+			 files[i]);
+		unlink(path);
+		assert_int_equal(mkfifo(path, 0600), 0);
+	}
+	alarm(60);
+	assert_int_equal(registry_refresh(fixture->registry, SOUND), 0);
+	assert_int_equal(registry_scan(fixture->registry), 0);
+	alarm(0);
+	assert_string_equal(registry_find_device(fixture->registry, SOUND)->driver, "snd_hda_intel");
 }
 
 static void a_group_link_that_is_no_number_is_a_fault(void **state)
@@ -232,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_TREE(a_device_that_vanishes_while_it_is_read_is_skipped),
 		WITH_TREE(an_unreadable_device_is_a_fault_and_the_old_state_stays),
+		WITH_TREE(nothing_is_read_that_takes_the_lock_of_the_device),
 		WITH_TREE(a_group_link_that_is_no_number_is_a_fault),
 		WITH_TREE(refresh_takes_no_address_that_leaves_the_folder),
 		WITH_TREE(running_out_of_descriptors_is_a_fault_that_leaks_nothing),

@@ -94,17 +94,17 @@ static void refresh_and_scan_report_a_bind(void **state)
 	assert_int_equal(registry_find_group(fixture->registry, 12)->generation, other);
 }
 
-static void an_override_changes_the_registry_but_not_the_group(void **state)
+static void an_attribute_changes_the_registry_but_not_the_group(void **state)
 {
 	struct registry_fixture *fixture = *state;
 	uint64_t generation = registry_generation(fixture->registry);
 	uint64_t of_group = registry_find_group(fixture->registry, 1)->generation;
 
-	fake_sysfs_set_attribute(fixture->fake, SOUND, "driver_override", "vfio-pci");
+	fake_sysfs_set_attribute(fixture->fake, SOUND, "numa_node", "1");
 	assert_int_equal(registry_refresh(fixture->registry, SOUND), 0);
 	fixture_reported(fixture, 0, DEVICE_CHANGED, SOUND);
-	assert_string_equal(registry_find_device(fixture->registry, SOUND)->driver_override, "vfio-pci");
-	fake_sysfs_set_attribute(fixture->fake, SOUND, "driver_override", "(null)");
+	assert_int_equal(registry_find_device(fixture->registry, SOUND)->numa_node, 1);
+	fake_sysfs_set_attribute(fixture->fake, SOUND, "numa_node", "-1");
 	assert_int_equal(registry_scan(fixture->registry), 0);
 	fixture_reported(fixture, 1, DEVICE_CHANGED, SOUND);
 	assert_int_equal(registry_generation(fixture->registry), generation + 2);
@@ -310,7 +310,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_empty_tree_is_no_error, fixture_setup_empty, fixture_teardown),
 		WITH_TREE(a_scan_without_changes_reports_nothing_and_keeps_generations),
 		WITH_TREE(refresh_and_scan_report_a_bind),
-		WITH_TREE(an_override_changes_the_registry_but_not_the_group),
+		WITH_TREE(an_attribute_changes_the_registry_but_not_the_group),
 		WITH_TREE(refresh_of_an_unchanged_device_reports_nothing),
 		WITH_TREE(refresh_drops_a_device_that_is_gone),
 		WITH_TREE(a_group_goes_with_its_last_device),

@@ -104,6 +104,16 @@ as()
 	setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@"
 }
 
+# spawn_as USER COMMAND ARG...: the same in the background; its pid, for kill, is in $spawned
+spawn_as()
+{
+	local user=$1
+
+	shift
+	setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" &
+	spawned=$!
+}
+
 # ---- devices ----
 
 # driver_of ADDR: its name, or none
