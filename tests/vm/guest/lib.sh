@@ -110,7 +110,8 @@ spawn_as()
 	local user=$1
 
 	shift
-	setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" &
+	# Said explicitly, stdin stays; without, bash gives a background command /dev/null.
+	setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" <&0 &
 	spawned=$!
 }
 
