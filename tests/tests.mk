@@ -61,3 +61,18 @@ check-vm: all
 
 lint:
 	@tests/tools/lint
+
+# libFuzzer, SECONDS= each (60), one build for all. Not part of `make check`.
+FUZZ_SECONDS := $(if $(filter environment%,$(origin SECONDS)),60,$(or $(SECONDS),60))
+FUZZ_FLAGS := BUILD=build/fuzz CC=clang CFLAGS='-g -fsanitize=fuzzer-no-link,address,undefined'
+.PHONY: fuzz
+fuzz:
+	@$(MAKE) --no-print-directory $(FUZZ_FLAGS) build/fuzz/libcore.a build/fuzz/libtest.a
+	@for target in policy varlink; do \
+		mkdir -p build/fuzz/corpus-$$target && \
+		clang -g -std=gnu11 -D_GNU_SOURCE -Isrc -Itests/lib $$(pkg-config --cflags $(PACKAGES) cmocka) \
+			-fsanitize=fuzzer,address,undefined -o build/fuzz/fuzz-$$target tests/fuzz/fuzz-$$target.c \
+			build/fuzz/libtest.a build/fuzz/libcore.a $(LIBS) $(TEST_LIBS) && \
+		build/fuzz/fuzz-$$target -max_len=20000 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/ build/fuzz/corpus-$$target policy/examples 2>&1 | tail -n 6 || exit 1; \
+	done
