@@ -126,10 +126,10 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 
 	if ((first && !held) || text_equals(present, label))
 		return 0;
-	refusal_set(
-		refusal, REFUSAL_LABEL_MISMATCH, "group %u %s label %s, but %s would get %s by %s:%u",
-		device->group->id, held ? "carries until its last device is back the" : "gets with this request the",
-		text_or(present, "(none)"), device->id.address, text_or(label, "(none)"), refusal->file, refusal->line);
+	refusal_set(refusal, REFUSAL_LABEL_MISMATCH, "group %u %s the label %s%s, but %s would get %s by %s:%u",
+		    device->group->id, held ? "carries" : "would get", text_or(present, "(none)"),
+		    held ? " until its last device is back" : "", device->id.address, text_or(label, "(none)"),
+		    refusal->file, refusal->line);
 	if (set_text(&refusal->label, present) < 0 || set_text(&refusal->other_label, label) < 0)
 		return -ENOMEM;
 	return 0;
