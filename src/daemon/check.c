@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "broker/labels.h"
-#include "policy/policy.h"
+#include "daemon/policy-files.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
 
@@ -37,8 +37,7 @@ int check_policy(const struct options *options)
 {
 	struct policy_report report = { 0 };
 	struct policy *policy = NULL;
-	int r = policy_load(options->policy[0] ? options->policy : policy_default_dirs, options->any_owner, &policy,
-			    &report);
+	int r = policy_load(policy_files_dirs(options), options->any_owner, &policy, &report);
 
 	if (report.text)
 		fputs(report.text, stderr);
