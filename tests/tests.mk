@@ -52,7 +52,7 @@ check-asan:
 	@tests/tools/run-tap asan build/asan $$($(ASAN) -s print-tests)
 
 .PHONY: build-asan-tests print-tests
-build-asan-tests: all $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS)
+build-asan-tests: all $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS) $(BUILD)/tests/e2e/fake-iommud
 print-tests:
 	@echo $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS) $(sort $(wildcard tests/e2e/*.sh))
 
