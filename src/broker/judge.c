@@ -92,13 +92,8 @@ int judge_refresh(struct broker *broker, const char *const *devices, const char 
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret)
 {
-	struct policy_subject subject = { .id = &device->id, .driver = device->driver };
-	struct lease *holder = broker_group_holder(broker, device->group->id);
-	const struct lease_device *leased = holder ? lease_find_device(holder, device->id.address) : NULL;
+	const struct policy_subject subject = { .id = &device->id, .driver = broker_host_driver(broker, device) };
 
-	/* A rule that names the host's driver goes on to fit while we have the device on vfio. */
-	if (leased)
-		subject.driver = leased->driver;
 	policy_decide(broker->policy, &subject, identity, ret);
 }
 
@@ -176,7 +171,7 @@ static int add_label_conflict(struct broker *broker, const struct group *group, 
 {
 	struct blocker blocker = { .kind = BLOCKER_LABEL_CONFLICT };
 	struct label_conflict conflict;
-	int r = labels_find_conflict(broker->policy, group, &conflict);
+	int r = labels_find_conflict(broker->policy, broker, group, &conflict);
 
 	if (r <= 0)
 		return r;

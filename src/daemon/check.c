@@ -23,7 +23,7 @@ static int check_labels(const struct options *options, const struct policy *poli
 	if (r >= 0)
 		r = registry_scan(registry);
 	if (r >= 0)
-		r = labels_find_any_conflict(policy, registry, &conflict);
+		r = labels_find_any_conflict(policy, NULL, registry, &conflict);
 	registry_free(registry);
 	if (r == 1)
 		fprintf(stderr, "error: %s\n", conflict.message);
