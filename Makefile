@@ -157,8 +157,8 @@ include tests/tests.mk
 
 # What a user builds with, and what the tests need besides; the VM's own list is tests/vm/packages.host.
 BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev
-TEST_DEPS := clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
-	fuse3 systemd pci.ids python3 git
+TEST_DEPS := procps clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
+	fuse3 systemd pci.ids git
 VM_DEPS = $(shell sed 's/\#.*//' tests/vm/packages.host)
 ALL_DEPS = $(BUILD_DEPS) $(TEST_DEPS) $(VM_DEPS)
 missing = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | sed -n 's/^ii *//p' | \
