@@ -12,6 +12,7 @@
 
 #include "broker/internal.h"
 #include "broker/labels.h"
+#include "util/text.h"
 
 static bool text_equals(const char *left, const char *right)
 {
@@ -32,11 +33,11 @@ static int set_text(char **target, const char *text)
 
 static void refuse_missing(struct refusal *refusal, const char *address)
 {
-	snprintf(refusal->device, sizeof(refusal->device), "%s", address);
+	text_copy_printable(refusal->device, sizeof(refusal->device), address);
 	refusal_set(refusal, REFUSAL_NO_SUCH_DEVICE,
-		    "no device %.40s with an IOMMU group; see 'iommuctl list', and whether the IOMMU is on "
+		    "no device %s with an IOMMU group; see 'iommuctl list', and whether the IOMMU is on "
 		    "(intel_iommu=on, amd_iommu=on)",
-		    address);
+		    refusal->device);
 }
 
 /* Addresses of a group's members, copied: reading one anew may free any of the structures. */
