@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The clients of iommud-harness.h, and what they wait for. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +16,9 @@
 
 #include "iommud-harness.h"
 #include "util/cleanup.h"
+#include "util/fileio.h"
+
+#define LOG_MAX (4u << 20)
 
 void machine_become(uid_t uid)
 {
@@ -143,6 +148,45 @@ void machine_expect_event(struct machine *machine, const char *event)
 	struct varlink_reply reply = machine_await(machine, event);
 
 	varlink_reply_clear(&reply);
+}
+
+char *machine_log(struct machine *machine)
+{
+	static const char *const names[] = { "iommud.log", "helper.log" };
+	char *both = strdup("");
+
+	for (size_t i = 0; both && i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *text = NULL, *former = both;
+		char path[128];
+		size_t size;
+
+		snprintf(path, sizeof(path), "%s/%s", machine->dir, names[i]);
+		if (read_whole_file_at(AT_FDCWD, path, LOG_MAX, &text, &size) == 0 &&
+		    asprintf(&both, "%s%.*s", former, (int)size, text) < 0)
+			both = NULL;
+		else if (!text)
+			both = TAKE_PTR(former);
+	}
+	assert_non_null(both);
+	return both;
+}
+
+void machine_wait_log(struct machine *machine, const char *text)
+{
+	_cleanup_fd_ int fd = inotify_init1(IN_CLOEXEC);
+	struct pollfd slot = { .fd = fd, .events = POLLIN };
+	char events[4096];
+
+	assert_true(fd >= 0 && inotify_add_watch(fd, machine->dir, IN_MODIFY) >= 0);
+	for (;;) {
+		_cleanup_free_ char *log = machine_log(machine);
+
+		if (strstr(log, text))
+			return;
+		if (poll(&slot, 1, MACHINE_WAIT * 1000) <= 0)
+			fail_msg("no\n%sin the log\n%s", text, log);
+		assert_true(read(fd, events, sizeof(events)) > 0);
+	}
 }
 
 void machine_wait_tree(struct machine *machine, const char *expected)

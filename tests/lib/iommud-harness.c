@@ -25,9 +25,7 @@
 #include <cmocka.h>
 
 #include "util/cleanup.h"
-#include "util/fileio.h"
 
-#define LOG_MAX (4u << 20)
 #define MEMORY_MAJOR 1
 #define IOMMU_MINOR 3
 
@@ -141,14 +139,15 @@ static void make_dir(struct machine *machine)
 	strcpy(machine->dir, "/tmp/iommud-e2e-XXXXXX");
 	assert_non_null(mkdtemp(machine->dir));
 	assert_int_equal(chmod(machine->dir, 0711), 0);
-	snprintf(machine->socket, sizeof(machine->socket), "%s/iommud", machine->dir);
+	snprintf(machine->socket, sizeof(machine->socket), "%s/io.iommud", machine->dir);
+	make_folder(machine, "bin");
 	make_folder(machine, "policy");
 	make_folder(machine, "dev");
 	make_folder(machine, "dev/vfio");
 	make_folder(machine, "dev/vfio/devices");
 	snprintf(path, sizeof(path), "%s/dev/iommu", machine->dir);
 	make_node(path, IOMMU_MINOR);
-	machine_write(machine, "policy/10-test.policy", machine_rules);
+	machine_write(machine, RULES_FILE, machine->rules ? machine->rules : machine_rules);
 	make_notify_socket(machine);
 }
 
@@ -316,46 +315,9 @@ void machine_kill_helper(struct machine *machine)
 	machine->helper = -1;
 }
 
-static char *read_all(int fd)
+void machine_reload(struct machine *machine)
 {
-	char *text = NULL, buffer[4096];
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	ssize_t n;
-
-	assert_non_null(stream);
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
-		assert_int_equal(fwrite(buffer, 1, n, stream), n);
-	assert_int_equal(fclose(stream), 0);
-	return text;
-}
-
-int machine_run(struct machine *machine, char **ret_output, const char *program, ...)
-{
-	const char *arguments[24] = { program };
-	char path[256];
-	int output[2], status;
-	va_list args;
-	pid_t pid;
-
-	va_start(args, program);
-	for (size_t i = 1; i < ARRAY_SIZE(arguments) && arguments[i - 1]; i++)
-		arguments[i] = va_arg(args, const char *);
-	va_end(args);
-	assert_int_equal(pipe2(output, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(output[1], STDOUT_FILENO);
-		dup2(output[1], STDERR_FILENO);
-		execv(program_path(path, program), (char **)arguments);
-		_exit(127);
-	}
-	close(output[1]);
-	*ret_output = read_all(output[0]);
-	close(output[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	assert_int_equal(kill(machine->iommud, SIGHUP), 0);
 }
 
 /* ---- all of it ---- */
@@ -385,26 +347,6 @@ void machine_start(struct machine *machine)
 	fuse_sysfs_set_hook(machine->sysfs, count_write, machine);
 	machine_start_helper(machine);
 	machine_start_iommud(machine);
-}
-
-char *machine_log(struct machine *machine)
-{
-	static const char *const names[] = { "iommud.log", "helper.log" };
-	char *both = strdup("");
-
-	for (size_t i = 0; both && i < ARRAY_SIZE(names); i++) {
-		_cleanup_free_ char *text = NULL, *former = both;
-		char path[128];
-		size_t size;
-
-		if (read_whole_file_at(AT_FDCWD, path_of(machine, path, names[i]), LOG_MAX, &text, &size) == 0 &&
-		    asprintf(&both, "%s%.*s", former, (int)size, text) < 0)
-			both = NULL;
-		else if (!text)
-			both = TAKE_PTR(former);
-	}
-	assert_non_null(both);
-	return both;
 }
 
 static void check_log(struct machine *machine)

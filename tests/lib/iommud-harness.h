@@ -47,6 +47,7 @@ struct machine {
 	int writes, writes_writer; /* a pipe: one byte for each write to sysfs that took effect */
 	struct varlink_client watch; /* root's subscription */
 	/* For the next start; NULL: the default. */
+	const char *rules; /* text of the one policy file; for machine_start() */
 	const char *config; /* text of iommud.conf */
 	const char *worker_timeout;
 };
@@ -64,15 +65,19 @@ void machine_stop_iommud(struct machine *machine);
 void machine_kill_iommud(struct machine *machine);
 void machine_kill_helper(struct machine *machine);
 /*
- * Runs "$IOMMUD_BUILD/PROGRAM ARGUMENT..." (NULL-terminated) to its end. Returns the exit status, -1 for a signal, and
- * all that it printed (free()).
+ * Runs "$IOMMUD_BUILD/PROGRAM ARGUMENT..." (NULL-terminated) as this user to its end, with $IOMMUD_SOCKET and
+ * $IOMMUD_DAEMON set. Returns the exit status, -1 for a signal, and all that it printed (free()).
  */
-int machine_run(struct machine *machine, char **ret_output, const char *program, ...) __attribute__((sentinel));
+int machine_run(struct machine *machine, uid_t uid, char **ret_output, const char *program, ...)
+	__attribute__((sentinel));
 
 /* Replaces DIR/NAME by this text. */
 void machine_write(struct machine *machine, const char *name, const char *text);
-/* The rules that all of the above is about; machine_write() of "policy/10-test.policy" replaces them. */
+/* The rules that all of the above is about; they are in this file. */
 extern const char machine_rules[];
+#define RULES_FILE "policy/10-test.policy"
+/* SIGHUP. */
+void machine_reload(struct machine *machine);
 /* Makes DIR/dev/vfio/devices/vfioN of a device with another node's number, or (0) without any. */
 void machine_replace_node(struct machine *machine, const char *address, unsigned int minor);
 /* Both logs (free()). */
@@ -84,6 +89,8 @@ size_t machine_count_fds(const struct machine *machine);
 struct varlink_reply machine_await(struct machine *machine, const char *event);
 /* The same for an event of which nothing else is of interest. */
 void machine_expect_event(struct machine *machine, const char *event);
+/* Waits until the log contains this text. */
+void machine_wait_log(struct machine *machine, const char *text);
 /* Waits until the fake kernel's state contains this line: "ADDRESS driver=NAME override=NAME\n". */
 void machine_wait_tree(struct machine *machine, const char *expected);
 /* It does so now. */
