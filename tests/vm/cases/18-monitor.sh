@@ -44,7 +44,7 @@ assert_contains "$seen" "$EDU"
 assert_contains "$seen" '"uid":1000'
 
 seen=$(<"$state/bob.events")
-for event in leaseGranted driverBound driverUnbound verdictChanged leaseReleased; do
+for event in leaseGranted driverBound verdictChanged leaseReleased; do
 	assert_contains "$seen" '"event":"'$event'"'
 done
 expect_fail grep -E "$EDU"'|"uid":1000|alice' "$state/bob.events"

@@ -6,6 +6,9 @@
 # Users do not have root's PATH.
 ln -sf /usr/lib/iommud-test/* /usr/local/bin/
 
+# What a pipe ends in may change variables: `... | set_policy NAME` defers something.
+shopt -s lastpipe
+
 policy_dir=/etc/iommud/policy.d
 events=$state/events
 
@@ -156,7 +159,7 @@ let_go()
 	reap "$1"
 }
 
-# slay NAME: it gets no chance to say goodbye
+# slay NAME: it is killed, and gets no chance to say goodbye
 slay()
 {
 	local fd=${hold_fd[$1]}
@@ -166,19 +169,12 @@ slay()
 	reap "$1"
 }
 
+# reap NAME: waits for its end; its exit status is in $ended
 reap()
 {
+	ended=0
 	unset "hold_fd[$1]"
-	{ wait "${holder[$1]}" || true; } 2>/dev/null
-}
-
-# held_status NAME: the exit status of one that ends by itself
-held_status()
-{
-	local status=0
-
-	wait "${holder[$1]}" 2>/dev/null || status=$?
-	echo "$status"
+	wait "${holder[$1]}" 2>/dev/null || ended=$?
 }
 
 # ---- the journal ----
