@@ -66,7 +66,7 @@ void machine_kill_iommud(struct machine *machine);
 void machine_kill_helper(struct machine *machine);
 /*
  * Runs "$IOMMUD_BUILD/PROGRAM ARGUMENT..." (NULL-terminated) as this user to its end, with $IOMMUD_SOCKET and
- * $IOMMUD_DAEMON set. Returns the exit status, -1 for a signal, and all that it printed (free()).
+ * $IOMMUD_DAEMON set, and nothing on standard input. Returns the exit status, -1 for a signal, and all that it printed (free()).
  */
 int machine_run(struct machine *machine, uid_t uid, char **ret_output, const char *program, ...)
 	__attribute__((sentinel));
