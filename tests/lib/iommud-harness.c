@@ -74,7 +74,7 @@ static void add_devices(struct machine *machine)
 	add_device(machine, SPARE, 0x10d3, 4, "e1000e", NULL, 9);
 	add_device(machine, IDLE, 0x0005, 5, "mlx5_vfio_pci", NULL, 9);
 	add_device(machine, TWIN_A, 0x10d3, 6, "e1000e", NULL, 5);
-	add_device(machine, TWIN_B, 0x0006, 6, NULL, NULL, 7);
+	add_device(machine, TWIN_B, 0x0006, 6, "mlx5_vfio_pci", NULL, 7);
 	add_device(machine, CROWD_A, 0x10d3, 7, "e1000e", NULL, 5);
 	add_device(machine, CROWD_B, 0x5845, 7, "nvme", NULL, 7);
 	add_device(machine, FORBIDDEN, 0x10d3, 8, "e1000e", NULL, 5);
@@ -103,7 +103,7 @@ void machine_replace_node(struct machine *machine, const char *address, unsigned
 	make_node(path, minor);
 }
 
-static int count_write(void *userdata, const struct fuse_sysfs_write *write_)
+int machine_hook(void *userdata, const struct fuse_sysfs_write *write_)
 {
 	const struct machine *machine = userdata;
 
@@ -344,7 +344,7 @@ void machine_start(struct machine *machine)
 	machine->writes_writer = pipe_fds[1];
 	make_dir(machine);
 	add_devices(machine);
-	fuse_sysfs_set_hook(machine->sysfs, count_write, machine);
+	fuse_sysfs_set_hook(machine->sysfs, machine_hook, machine);
 	machine_start_helper(machine);
 	machine_start_iommud(machine);
 }

@@ -53,9 +53,10 @@ static __attribute__((noreturn)) void exec_program(const struct machine *machine
 	snprintf(folder, sizeof(folder), "%s/bin", machine->dir);
 	snprintf(program, sizeof(program), "%s/%s", folder, arguments[0]);
 	snprintf(iommud, sizeof(iommud), "%s/iommud", build_folder());
-	if (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
-	    setenv("LD_LIBRARY_PATH", folder, 1) < 0 || setenv("IOMMUD_SOCKET", machine->socket, 1) < 0 ||
-	    setenv("IOMMUD_DAEMON", iommud, 1) < 0 || unsetenv("NOTIFY_SOCKET") < 0)
+	if (dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+	    dup2(output, STDERR_FILENO) < 0 || setenv("LD_LIBRARY_PATH", folder, 1) < 0 ||
+	    setenv("IOMMUD_SOCKET", machine->socket, 1) < 0 || setenv("IOMMUD_DAEMON", iommud, 1) < 0 ||
+	    unsetenv("NOTIFY_SOCKET") < 0)
 		_exit(126);
 	machine_become(uid);
 	if (setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0)
