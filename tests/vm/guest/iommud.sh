@@ -174,6 +174,7 @@ reap()
 {
 	ended=0
 	unset "hold_fd[$1]"
+	# shellcheck disable=SC2034
 	wait "${holder[$1]}" 2>/dev/null || ended=$?
 }
 
