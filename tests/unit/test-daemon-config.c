@@ -257,7 +257,7 @@ static void every_error_is_told_in_one_run(void **state)
 		"2:16: error: no number in the range that iommud.conf(5) gives: 0",
 		"3:1: error: unknown key, see iommud.conf(5): What",
 		"5:2: error: unknown section; there are [Limits], [Timeouts] and [Events], not Other",
-		"7:18: error: no number in the range that iommud.conf(5) gives: many",
+		"7:19: error: no number in the range that iommud.conf(5) gives: many",
 	};
 
 	must_fail("[Limits]\nMaxConnections=0\nWhat=1\nMaxLeasesPerUser=9\n[Other]\n[Timeouts]\nMessageTimeoutSec=many"
