@@ -24,7 +24,7 @@ static struct lease *lease_of(unsigned int first, unsigned int second)
 
 static void a_group_is_held_until_it_is_let_go(void **state)
 {
-	struct broker broker = { 0 };
+	struct broker broker = { .leases = LIST_HEAD_INIT(broker.leases) };
 	struct lease *lease = lease_of(0, 200);
 
 	assert_null(broker_group_holder(&broker, 0));
@@ -42,7 +42,7 @@ static void a_group_is_held_until_it_is_let_go(void **state)
 
 static void what_another_holds_is_not_let_go(void **state)
 {
-	struct broker broker = { 0 };
+	struct broker broker = { .leases = LIST_HEAD_INIT(broker.leases) };
 	struct lease *old = lease_of(1, 2), *young = lease_of(2, 3);
 
 	assert_int_equal(groups_hold(&broker, old), 0);
@@ -59,9 +59,29 @@ static void what_another_holds_is_not_let_go(void **state)
 	free(broker.groups);
 }
 
+/* After a restart, devices of one group are a lease each. */
+static void a_group_of_two_leases_is_held_until_both_are_over(void **state)
+{
+	struct broker broker = { .leases = LIST_HEAD_INIT(broker.leases) };
+	struct lease *first = lease_of(1, 2), *second = lease_of(2, 3);
+
+	list_append(&broker.leases, &first->link);
+	list_append(&broker.leases, &second->link);
+	assert_int_equal(groups_hold(&broker, first), 0);
+	assert_int_equal(groups_hold(&broker, second), 0);
+	groups_let_go(&broker, second);
+	assert_ptr_equal(broker_group_holder(&broker, 2), first);
+	assert_null(broker_group_holder(&broker, 3));
+	lease_free(second);
+	groups_let_go(&broker, first);
+	assert_null(broker_group_holder(&broker, 2));
+	lease_free(first);
+	free(broker.groups);
+}
+
 static void the_table_grows_and_keeps_what_is_in_it(void **state)
 {
-	struct broker broker = { 0 };
+	struct broker broker = { .leases = LIST_HEAD_INIT(broker.leases) };
 
 	for (unsigned int group = 0; group < 5000; group += 7) {
 		struct group_state *entry = group_state_get(&broker, group);
@@ -78,7 +98,7 @@ static void the_table_grows_and_keeps_what_is_in_it(void **state)
 
 static void a_number_beyond_reason_is_refused(void **state)
 {
-	struct broker broker = { 0 };
+	struct broker broker = { .leases = LIST_HEAD_INIT(broker.leases) };
 	struct lease *lease = lease_of(1, 1u << 20);
 
 	assert_non_null(group_state_get(&broker, (1u << 20) - 1));
@@ -94,7 +114,7 @@ static void a_number_beyond_reason_is_refused(void **state)
 
 static void without_memory_no_group_is_held(void **state)
 {
-	struct broker broker = { 0 };
+	struct broker broker = { .leases = LIST_HEAD_INIT(broker.leases) };
 	struct lease *lease = lease_of(1, 100);
 
 	for (unsigned int n = 1; n <= 2; n++) {
@@ -116,6 +136,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_group_is_held_until_it_is_let_go),
 		cmocka_unit_test(what_another_holds_is_not_let_go),
+		cmocka_unit_test(a_group_of_two_leases_is_held_until_both_are_over),
 		cmocka_unit_test(the_table_grows_and_keeps_what_is_in_it),
 		cmocka_unit_test(a_number_beyond_reason_is_refused),
 		cmocka_unit_test(without_memory_no_group_is_held),

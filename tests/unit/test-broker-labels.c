@@ -40,8 +40,8 @@ static void assert_agree(const char *text)
 	struct policy *policy = rig_policy(text);
 	struct label_conflict conflict = { .message = "untouched" };
 
-	assert_int_equal(labels_find_conflict(policy, group_of(SLOT_NIC), &conflict), 0);
-	assert_int_equal(labels_find_any_conflict(policy, rig.registry, &conflict), 0);
+	assert_int_equal(labels_find_conflict(policy, NULL, group_of(SLOT_NIC), &conflict), 0);
+	assert_int_equal(labels_find_any_conflict(policy, NULL, rig.registry, &conflict), 0);
 	assert_string_equal(conflict.message, "untouched");
 	policy_free(policy);
 }
@@ -61,7 +61,7 @@ static void names_both_rules_and_both_members(void **state)
 		rig_policy(RULE("Address=0000:03:00.0", "1000", "red") RULE("Address=0000:03:00.2", "1000", "blue"));
 	struct label_conflict conflict;
 
-	assert_int_equal(labels_find_conflict(policy, group_of(SLOT_NIC), &conflict), 1);
+	assert_int_equal(labels_find_conflict(policy, NULL, group_of(SLOT_NIC), &conflict), 1);
 	assert_string_equal(conflict.device, SLOT_EDU);
 	assert_non_null(strstr(conflict.message, "t.policy:1: label 'red' for " SLOT_NIC ", but "));
 	assert_non_null(strstr(conflict.message, "t.policy:9 gives 'blue' to " SLOT_EDU ", and both are in group 3"));
@@ -74,7 +74,7 @@ static void a_label_and_none_are_at_odds(void **state)
 		rig_policy(RULE("Address=0000:03:00.0", "1000", "red") RULE("Address=0000:03:00.1", "1000", "none"));
 	struct label_conflict conflict;
 
-	assert_int_equal(labels_find_conflict(policy, group_of(SLOT_NIC), &conflict), 1);
+	assert_int_equal(labels_find_conflict(policy, NULL, group_of(SLOT_NIC), &conflict), 1);
 	assert_non_null(strstr(conflict.message, "'none'"));
 	policy_free(policy);
 }
@@ -86,7 +86,7 @@ static void groups_of_one_device_have_no_conflict(void **state)
 
 	/* Nothing is allocated for them, so that there is nothing to fail. */
 	fail_alloc_begin(1);
-	assert_int_equal(labels_find_conflict(policy, group_of(NIC), &conflict), 0);
+	assert_int_equal(labels_find_conflict(policy, NULL, group_of(NIC), &conflict), 0);
 	assert_false(fail_alloc_end());
 	policy_free(policy);
 }
@@ -97,7 +97,7 @@ static void finds_the_one_group_among_all(void **state)
 		rig_policy(RULE("Address=0000:03:00.1", "1000", "red") RULE("Vendor=8086", "1000", "blue"));
 	struct label_conflict conflict;
 
-	assert_int_equal(labels_find_any_conflict(policy, rig.registry, &conflict), 1);
+	assert_int_equal(labels_find_any_conflict(policy, NULL, rig.registry, &conflict), 1);
 	assert_non_null(strstr(conflict.message, "group 3"));
 	policy_free(policy);
 }
@@ -108,7 +108,7 @@ static void without_memory_nobody_says_that_they_agree(void **state)
 	struct label_conflict conflict;
 
 	fail_alloc_begin(1);
-	assert_int_equal(labels_find_any_conflict(policy, rig.registry, &conflict), -ENOMEM);
+	assert_int_equal(labels_find_any_conflict(policy, NULL, rig.registry, &conflict), -ENOMEM);
 	assert_true(fail_alloc_end());
 	policy_free(policy);
 }
