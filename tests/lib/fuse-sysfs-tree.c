@@ -127,6 +127,8 @@ static void show_vfio(struct pass *pass, const struct model_device *device, cons
 		return;
 	if (strcmp(rest, "vfio-dev") == 0)
 		put_folder(pass, name);
+	else if (strncmp(rest, "vfio-dev/", 9) == 0 && strcmp(rest + 9, name) == 0 && device->is.memory_minor)
+		put(pass, "dev", MODEL_FILE, "1:%u\n", device->is.memory_minor);
 	else if (strncmp(rest, "vfio-dev/", 9) == 0 && strcmp(rest + 9, name) == 0)
 		put(pass, "dev", MODEL_FILE, "510:%llu\n", (unsigned long long)device->node);
 }

@@ -43,6 +43,7 @@ struct fuse_sysfs_device {
 	const char *driver_override; /* NULL: none */
 	uint64_t serial; /* Device Serial Number capability; 0: none */
 	bool bridge; /* header type 1 */
+	unsigned int memory_minor; /* vfioN/dev is 1:this, of a node that can be opened anywhere; 0: 510:N */
 };
 
 enum fuse_sysfs_file {

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A descriptor that stays out: the unbind of its device waits in the kernel, with the device's lock held. That lease
+ * lingers, and nothing else notices; above all the daemon itself does not wait.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "iommud-harness.h"
+#include "util/cleanup.h"
+
+/* Alice's lease of the device, which is over but can't be unbound. */
+static long long linger(struct machine *machine, struct varlink_client *alice, const char *request, const char *address)
+{
+	struct varlink_reply event;
+	long long lease;
+
+	machine->config = "[Timeouts]\nLingerAfterSec=0\n";
+	machine_start(machine);
+	*alice = machine_connect(machine, ALICE);
+	lease = machine_take(alice, request);
+	fuse_sysfs_hold(machine->sysfs, address);
+	machine_release(alice, lease);
+	assert_true(fuse_sysfs_wait_blocked(machine->sysfs, address, MACHINE_WAIT));
+	event = machine_await(machine, "leaseLingering");
+	assert_int_equal(varlink_reply_int(&event, "lease"), lease);
+	assert_string_equal(machine_text(&event, "device"), address);
+	varlink_reply_clear(&event);
+	return lease;
+}
+
+static void a_lingering_device_is_busy_until_its_last_descriptor_is_closed(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice, bob;
+	struct varlink_reply reply;
+	long long lease = linger(machine, &alice, ONE(NIC), NIC);
+
+	bob = machine_connect(machine, BOB);
+	reply = machine_refused(&bob, "Acquire", ONE(NIC), "DeviceBusy", "lingering");
+	assert_string_equal(machine_text(&reply, "state"), "lingering");
+	varlink_reply_clear(&reply);
+	machine_expect_refusal(&alice, "Acquire", ONE(NIC), "DeviceBusy", "lingering");
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	reply = machine_await(machine, "leaseReleased");
+	assert_int_equal(varlink_reply_int(&reply, "lease"), lease);
+	varlink_reply_clear(&reply);
+	machine_assert_tree(machine, NIC " driver=e1000e override=\n");
+	machine_take(&bob, ONE(NIC));
+	varlink_client_close(&alice);
+	varlink_client_close(&bob);
+}
+
+/* A whole list; the number of its elements. */
+static size_t count_list(struct varlink_client *client, const char *method)
+{
+	struct varlink_reply reply;
+	bool continues;
+	size_t n = 0;
+
+	assert_int_equal(varlink_client_send_call(client, method, NULL, "\"more\":true"), 0);
+	do {
+		assert_int_equal(varlink_client_receive(client, &reply), 0);
+		assert_null(reply.error);
+		continues = reply.continues;
+		n += continues;
+		varlink_reply_clear(&reply);
+	} while (continues);
+	return n;
+}
+
+static void everything_else_is_answered_meanwhile(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice, root;
+	struct varlink_reply reply;
+	long long lease = linger(machine, &alice, ONE(NIC), NIC);
+
+	root = machine_connect(machine, 0);
+	assert_true(count_list(&root, "io.iommud.ListDevices") > 10);
+	assert_true(count_list(&root, "io.iommud.ListGroups") > 5);
+	assert_int_equal(count_list(&root, "io.iommud.ListLeases"), 1);
+	reply = machine_call(&root, "Describe", OF(NIC));
+	assert_string_equal(machine_text(&reply, "device.state"), "lingering");
+	assert_string_equal(machine_text(&reply, "device.driver"), "vfio-pci");
+	assert_int_equal(json_object_get_int64(machine_get(&reply, "device.lease")), lease);
+	varlink_reply_clear(&reply);
+	reply = machine_call(&alice, "Explain", OF(NIC));
+	assert_string_equal(machine_text(&reply, "allowed"), "false");
+	varlink_reply_clear(&reply);
+	/* On another driver of vfio's: the fake kernel does not unbind two devices of one driver at a time. */
+	machine_serves(machine, BOB, IDLE);
+	machine_take(&alice, ONE(DISK));
+	assert_int_equal(count_list(&alice, "io.iommud.ListLeases"), 2);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
+	varlink_client_close(&alice);
+	varlink_client_close(&root);
+}
+
+static void a_policy_is_loaded_meanwhile(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice;
+
+	linger(machine, &alice, ONE(NIC), NIC);
+	machine_reload(machine);
+	machine_expect_event(machine, "policyLoaded");
+	machine_serves(machine, BOB, IDLE);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
+	varlink_client_close(&alice);
+}
+
+/* The other devices of a lease, and the members of its groups, wait with it. */
+static void a_lease_lingers_as_a_whole(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice, bob;
+
+	linger(machine, &alice, TWO(NIC, IDLE), NIC);
+	bob = machine_connect(machine, BOB);
+	machine_expect_refusal(&bob, "Acquire", ONE(IDLE), "DeviceBusy", "lingering");
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
+	machine_take(&bob, TWO(IDLE, NIC));
+	varlink_client_close(&alice);
+	varlink_client_close(&bob);
+}
+
+static void a_quota_goes_on_to_count_what_lingers(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice;
+
+	machine->config = "[Limits]\nMaxLeasesPerUser=1\n[Timeouts]\nLingerAfterSec=0\n";
+	machine_start(machine);
+	alice = machine_connect(machine, ALICE);
+	machine_take(&alice, ONE(NIC));
+	fuse_sysfs_hold(machine->sysfs, NIC);
+	varlink_client_close(&alice);
+	machine_expect_event(machine, "leaseLingering");
+	alice = machine_connect(machine, ALICE);
+	machine_expect_refusal(&alice, "Acquire", ONE(DISK), "QuotaExceeded", NULL);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
+	machine_take(&alice, ONE(DISK));
+	varlink_client_close(&alice);
+}
+
+/* A host driver whose remove() hangs: the client is told in time, and it is undone when the kernel comes back. */
+static void an_unbind_that_hangs_before_the_grant_is_told_in_time(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice;
+
+	machine->config = "[Timeouts]\nPrepareTimeoutSec=1\n";
+	machine_start(machine);
+	alice = machine_connect(machine, ALICE);
+	fuse_sysfs_hold(machine->sysfs, NIC);
+	machine_expect_refusal(&alice, "Acquire", ONE(NIC), "TimedOut", "as soon as the kernel lets go");
+	machine_serves(machine, BOB, DISK);
+	machine_expect_refusal(&alice, "Acquire", ONE(NIC), "DeviceBusy", NULL);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
+	machine_assert_tree(machine, NIC " driver=e1000e override=\n");
+	machine_take(&alice, ONE(NIC));
+	varlink_client_close(&alice);
+}
+
+/* The helper's own limit is shorter here: it names the step. */
+static void the_helper_names_the_step_that_hangs(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice;
+	struct varlink_reply reply;
+
+	machine->worker_timeout = "1";
+	machine_start(machine);
+	alice = machine_connect(machine, ALICE);
+	fuse_sysfs_hold(machine->sysfs, NIC);
+	reply = machine_refused(&alice, "Acquire", ONE(NIC), "TimedOut", "step unbind");
+	assert_string_equal(machine_text(&reply, "step"), "unbind");
+	varlink_reply_clear(&reply);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_wait_tree(machine, NIC " driver=e1000e override=\n");
+	varlink_client_close(&alice);
+}
+
+/* The client goes while its device is being prepared. */
+static void a_client_that_leaves_in_the_middle_leaves_nothing(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice;
+
+	machine_start(machine);
+	alice = machine_connect(machine, ALICE);
+	fuse_sysfs_hold(machine->sysfs, NIC);
+	assert_int_equal(varlink_client_send_call(&alice, "io.iommud.Acquire", ONE(NIC), NULL), 0);
+	assert_true(fuse_sysfs_wait_blocked(machine->sysfs, NIC, MACHINE_WAIT));
+	varlink_client_close(&alice);
+	machine_serves(machine, BOB, DISK);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
+	machine_assert_tree(machine, NIC " driver=e1000e override=\n");
+	machine_serves(machine, BOB, NIC);
+}
+
+static int set_up(void **state)
+{
+	static struct machine machine;
+
+	machine = (struct machine){ 0 };
+	*state = &machine;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	machine_stop(*state);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_lingering_device_is_busy_until_its_last_descriptor_is_closed),
+		TEST(everything_else_is_answered_meanwhile),
+		TEST(a_policy_is_loaded_meanwhile),
+		TEST(a_lease_lingers_as_a_whole),
+		TEST(a_quota_goes_on_to_count_what_lingers),
+		TEST(an_unbind_that_hangs_before_the_grant_is_told_in_time),
+		TEST(the_helper_names_the_step_that_hangs),
+		TEST(a_client_that_leaves_in_the_middle_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests_name("iommud-linger", tests, NULL, NULL);
+}
