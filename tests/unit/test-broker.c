@@ -618,6 +618,25 @@ static void a_restore_that_dies_with_the_helper_is_asked_for_again(void **state)
 	assert_true(list_is_empty(broker_leases(rig->broker)));
 }
 
+static void a_helper_that_comes_back_leaves_leases_that_live_alone(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	rig_acquire(rig, alice, NIC, NULL, NULL);
+	fake_helper_kill(&rig->fake);
+	rig_settle(rig);
+	broker_expire(rig->broker, UINT64_MAX - 1);
+	rig_settle(rig);
+	assert_true(rig->fake.n_requests[HELPER_NEXT] >= 2);
+	assert_int_equal(rig_state(rig, rig->outcome.lease), LEASE_ACTIVE);
+	assert_string_equal(rig_driver(rig, NIC), "vfio-pci");
+	assert_false(rig_saw(rig, "leaseRecovered"));
+	peer_free(alice);
+	rig_settle(rig);
+	assert_string_equal(rig_driver(rig, NIC), "e1000e");
+}
+
 static void what_a_former_broker_left_is_put_back(void **state)
 {
 	struct rig *rig = *state;
@@ -807,6 +826,7 @@ int main(void)
 		CASE(a_helper_that_dies_while_preparing_is_asked_to_put_back_later),
 		CASE(a_request_that_dies_with_the_helper_is_refused),
 		CASE(a_restore_that_dies_with_the_helper_is_asked_for_again),
+		CASE(a_helper_that_comes_back_leaves_leases_that_live_alone),
 		CASE(what_a_former_broker_left_is_put_back),
 		CASE(without_a_helper_the_refusal_says_so),
 		CASE(a_driver_that_comes_to_a_leased_group_is_a_violation),
