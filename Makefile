@@ -37,8 +37,9 @@ LIBS = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread
 LAYERS := util topology policy hw broker varlink
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(foreach dir,$(1),$(wildcard src/$(dir)/*.c))))
 CORE := $(BUILD)/libcore.a
-DAEMON_OBJECTS := $(call objects,daemon)
 # main() apart, so that tests can link the rest.
+DAEMON_MAIN := $(BUILD)/obj/src/daemon/main.o
+DAEMON_OBJECTS := $(filter-out $(DAEMON_MAIN),$(call objects,daemon))
 HELPER_MAIN := $(BUILD)/obj/src/helper/main.o
 HELPER_OBJECTS := $(filter-out $(HELPER_MAIN),$(call objects,helper))
 LIBIOMMUD_OBJECTS := $(call objects,libiommud)
@@ -82,7 +83,7 @@ $(CORE): $(call objects,$(LAYERS))
 	@rm -f $@
 	$(call say,AR)ar rcs $@ $^
 
-$(BUILD)/iommud: $(DAEMON_OBJECTS) $(CORE)
+$(BUILD)/iommud: $(DAEMON_MAIN) $(DAEMON_OBJECTS) $(CORE)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/iommud-helper: $(HELPER_MAIN) $(HELPER_OBJECTS) $(call objects,util topology policy)
@@ -157,8 +158,8 @@ include tests/tests.mk
 
 # What a user builds with, and what the tests need besides; the VM's own list is tests/vm/packages.host.
 BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev
-TEST_DEPS := clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
-	fuse3 systemd pci.ids python3 git
+TEST_DEPS := procps clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
+	fuse3 systemd pci.ids git
 VM_DEPS = $(shell sed 's/\#.*//' tests/vm/packages.host)
 ALL_DEPS = $(BUILD_DEPS) $(TEST_DEPS) $(VM_DEPS)
 missing = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | sed -n 's/^ii *//p' | \

@@ -23,6 +23,11 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(WRAPPER) $(TEST_LIB) $(HELP
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
+# The daemon's parts, for their own tests only.
+$(BUILD)/tests/unit/test-daemon-%: $(BUILD)/obj/tests/unit/test-daemon-%.o $(TEST_LIB) $(DAEMON_OBJECTS) $(CORE)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
 # iommuctl's parts, for their own tests only: they are no library.
 $(BUILD)/tests/unit/test-iommuctl-%: $(BUILD)/obj/tests/unit/test-iommuctl-%.o $(TEST_LIB) \
 		$(filter-out %/main.o,$(IOMMUCTL_OBJECTS)) $(BUILD)/libiommud.a $(CORE)
@@ -52,7 +57,7 @@ check-asan:
 	@tests/tools/run-tap asan build/asan $$($(ASAN) -s print-tests)
 
 .PHONY: build-asan-tests print-tests
-build-asan-tests: all $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS)
+build-asan-tests: all $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS) $(BUILD)/tests/e2e/fake-iommud
 print-tests:
 	@echo $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS) $(sort $(wildcard tests/e2e/*.sh))
 
@@ -61,3 +66,18 @@ check-vm: all
 
 lint:
 	@tests/tools/lint
+
+# libFuzzer, SECONDS= each (60), one build for all. Not part of `make check`.
+FUZZ_SECONDS := $(if $(filter environment%,$(origin SECONDS)),60,$(or $(SECONDS),60))
+FUZZ_FLAGS := BUILD=build/fuzz CC=clang CFLAGS='-g -fsanitize=fuzzer-no-link,address,undefined'
+.PHONY: fuzz
+fuzz:
+	@$(MAKE) --no-print-directory $(FUZZ_FLAGS) build/fuzz/libcore.a build/fuzz/libtest.a
+	@for target in policy varlink; do \
+		mkdir -p build/fuzz/corpus-$$target && \
+		clang -g -std=gnu11 -D_GNU_SOURCE -Isrc -Itests/lib $$(pkg-config --cflags $(PACKAGES) cmocka) \
+			-fsanitize=fuzzer,address,undefined -o build/fuzz/fuzz-$$target tests/fuzz/fuzz-$$target.c \
+			build/fuzz/libtest.a build/fuzz/libcore.a $(LIBS) $(TEST_LIBS) && \
+		build/fuzz/fuzz-$$target -max_len=20000 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/ build/fuzz/corpus-$$target policy/examples 2>&1 | tail -n 6 || exit 1; \
+	done

@@ -2,7 +2,7 @@
 /*
  * From a request to the descriptors: judge, take the group, have the helper bind drivers, wait until udev has made the
  * nodes ours, open, judge again, hand out. Whatever step fails, what was done before it is undone by release.c, and the
- * client gets one answer, after that began. An acquire owns its lease until it is active.
+ * client gets one answer. An acquire owns its lease until it is active.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +45,8 @@ static void acquire_fail(struct acquire *acquire, int error)
 	release_failed(lease);
 }
 
-static bool group_members_equal(const struct lease *lease, struct broker *broker)
+/* The devices themselves are those that were judged, and on vfio now. */
+static bool lease_devices_are_same(const struct lease *lease, struct broker *broker)
 {
 	for (size_t i = 0; i < lease->n_devices; i++) {
 		const struct device *device = registry_find_device(broker->registry, lease->devices[i].id.address);
@@ -83,7 +84,7 @@ static int acquire_judge_again(struct acquire *acquire, const struct identity *i
 	}
 	same_label = (!again.label && !lease->label) ||
 		     (again.label && lease->label && strcmp(again.label, lease->label) == 0);
-	if (same_label && group_members_equal(lease, lease->broker))
+	if (same_label && lease_devices_are_same(lease, lease->broker))
 		return 0;
 	refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED,
 		    "device, driver or label of lease %llu changed while it was prepared; ask again",
@@ -183,40 +184,6 @@ void acquire_retry(struct lease *lease)
 		acquire_open(acquire);
 }
 
-/* What the helper's refusal means to the client. */
-static void helper_refused(struct acquire *acquire, const struct lease_device *device, const struct helper_reply *reply)
-{
-	struct refusal *refusal = &acquire->refusal;
-	const char *step = helper_step_name(reply->step);
-
-	memcpy(refusal->device, device->id.address, sizeof(refusal->device));
-	snprintf(refusal->word, sizeof(refusal->word), "%s", step);
-	refusal->number = reply->error;
-	if (reply->status == HELPER_TIMED_OUT) {
-		refusal_set(refusal, REFUSAL_TIMED_OUT,
-			    "%s: the kernel did not come back from step %s; it is put back as soon as it does, see "
-			    "'journalctl -u iommud-helper'",
-			    device->id.address, step);
-	} else if (reply->status == HELPER_REFUSED) {
-		refusal_set(refusal, REFUSAL_DENIED,
-			    "%s: iommud-helper's own copy of the policy does not allow it; see "
-			    "'journalctl -u iommud-helper'",
-			    device->id.address);
-	} else if (reply->status == HELPER_BUSY) {
-		refusal->group = device->group;
-		refusal->state = LEASE_RELEASING;
-		refusal_set(refusal, REFUSAL_BUSY, "%s: another job of iommud-helper has the device; try again",
-			    device->id.address);
-	} else if (reply->status == HELPER_FAULT) {
-		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
-			    "%s: step %s failed: %s; what was changed has been put back", device->id.address, step,
-			    strerror(reply->error));
-	} else {
-		refusal_set(refusal, REFUSAL_PREPARE_FAILED, "%s: iommud-helper: %s", device->id.address,
-			    helper_status_text(reply->status));
-	}
-}
-
 /* All replies are here: go on, or back. */
 static void acquire_prepared(struct acquire *acquire)
 {
@@ -244,7 +211,7 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 	} else if (reply->status == HELPER_OK) {
 		device->transaction = reply->transaction;
 	} else if (!acquire->refusal.kind) {
-		helper_refused(acquire, device, reply);
+		refusal_from_helper(&acquire->refusal, device, reply);
 	}
 	if (--acquire->n_waiting == 0)
 		acquire_prepared(acquire);

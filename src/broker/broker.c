@@ -17,7 +17,7 @@ int broker_set_policy(struct broker *broker, struct policy *policy, char *refuse
 {
 	struct label_conflict conflict;
 	const struct group *group;
-	int r = labels_find_any_conflict(policy, broker->registry, &conflict);
+	int r = labels_find_any_conflict(policy, broker, broker->registry, &conflict);
 
 	if (r == 1)
 		snprintf(refused, refused_size, "error: %s", conflict.message);

@@ -139,6 +139,11 @@ void explanation_clear(struct explanation *explanation);
 struct list_link *broker_leases(struct broker *broker);
 /* The lease that holds a group, NULL: nobody. */
 struct lease *broker_group_holder(const struct broker *broker, unsigned int group);
+/*
+ * The driver that rules by Driver= look at: of a leased device the one that it had before. Borrowed, empty: none. A NULL
+ * broker leases nothing.
+ */
+const char *broker_host_driver(const struct broker *broker, const struct device *device);
 /* The group's verdict now, label conflicts included. 0 or -ENOMEM; the caller clears it. */
 int broker_judge_group(struct broker *broker, const struct group *group, struct verdict *ret);
 

@@ -63,3 +63,11 @@ struct lease *broker_group_holder(const struct broker *broker, unsigned int grou
 {
 	return group < broker->n_groups ? broker->groups[group].holder : NULL;
 }
+
+const char *broker_host_driver(const struct broker *broker, const struct device *device)
+{
+	struct lease *holder = broker ? broker_group_holder(broker, device->group->id) : NULL;
+	const struct lease_device *leased = holder ? lease_find_device(holder, device->id.address) : NULL;
+
+	return leased ? leased->driver : device->driver;
+}

@@ -12,6 +12,7 @@
 
 #include "broker/internal.h"
 #include "broker/labels.h"
+#include "util/text.h"
 
 static bool text_equals(const char *left, const char *right)
 {
@@ -32,11 +33,11 @@ static int set_text(char **target, const char *text)
 
 static void refuse_missing(struct refusal *refusal, const char *address)
 {
-	snprintf(refusal->device, sizeof(refusal->device), "%s", address);
+	text_copy_printable(refusal->device, sizeof(refusal->device), address);
 	refusal_set(refusal, REFUSAL_NO_SUCH_DEVICE,
-		    "no device %.40s with an IOMMU group; see 'iommuctl list', and whether the IOMMU is on "
+		    "no device %s with an IOMMU group; see 'iommuctl list', and whether the IOMMU is on "
 		    "(intel_iommu=on, amd_iommu=on)",
-		    address);
+		    refusal->device);
 }
 
 /* Addresses of a group's members, copied: reading one anew may free any of the structures. */
@@ -92,13 +93,8 @@ int judge_refresh(struct broker *broker, const char *const *devices, const char 
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret)
 {
-	struct policy_subject subject = { .id = &device->id, .driver = device->driver };
-	struct lease *holder = broker_group_holder(broker, device->group->id);
-	const struct lease_device *leased = holder ? lease_find_device(holder, device->id.address) : NULL;
+	const struct policy_subject subject = { .id = &device->id, .driver = broker_host_driver(broker, device) };
 
-	/* A rule that names the host's driver goes on to fit while we have the device on vfio. */
-	if (leased)
-		subject.driver = leased->driver;
 	policy_decide(broker->policy, &subject, identity, ret);
 }
 
@@ -126,10 +122,10 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 
 	if ((first && !held) || text_equals(present, label))
 		return 0;
-	refusal_set(
-		refusal, REFUSAL_LABEL_MISMATCH, "group %u %s label %s, but %s would get %s by %s:%u",
-		device->group->id, held ? "carries until its last device is back the" : "gets with this request the",
-		text_or(present, "(none)"), device->id.address, text_or(label, "(none)"), refusal->file, refusal->line);
+	refusal_set(refusal, REFUSAL_LABEL_MISMATCH, "group %u %s the label %s%s, but %s would get %s by %s:%u",
+		    device->group->id, held ? "carries" : "would get", text_or(present, "(none)"),
+		    held ? " until its last device is back" : "", device->id.address, text_or(label, "(none)"),
+		    refusal->file, refusal->line);
 	if (set_text(&refusal->label, present) < 0 || set_text(&refusal->other_label, label) < 0)
 		return -ENOMEM;
 	return 0;
@@ -176,7 +172,7 @@ static int add_label_conflict(struct broker *broker, const struct group *group, 
 {
 	struct blocker blocker = { .kind = BLOCKER_LABEL_CONFLICT };
 	struct label_conflict conflict;
-	int r = labels_find_conflict(broker->policy, group, &conflict);
+	int r = labels_find_conflict(broker->policy, broker, group, &conflict);
 
 	if (r <= 0)
 		return r;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/broker.h"
 #include "util/cleanup.h"
 
 static const char *label_or_none(const char *label)
@@ -27,7 +28,8 @@ static void describe(const struct policy_label_conflict *conflict, const struct 
 		conflict->second_file, conflict->second_line, label_or_none(conflict->second_label), second, group);
 }
 
-int labels_find_conflict(const struct policy *policy, const struct group *group, struct label_conflict *ret)
+int labels_find_conflict(const struct policy *policy, const struct broker *broker, const struct group *group,
+			 struct label_conflict *ret)
 {
 	_cleanup_free_ struct policy_subject *members = NULL;
 	struct policy_label_conflict conflict;
@@ -40,20 +42,22 @@ int labels_find_conflict(const struct policy *policy, const struct group *group,
 	if (!members)
 		return -ENOMEM;
 	list_for_each(device, &group->devices, group_link)
-		members[n++] = (struct policy_subject){ .id = &device->id, .driver = device->driver };
+		members[n++] =
+			(struct policy_subject){ .id = &device->id, .driver = broker_host_driver(broker, device) };
 	if (!policy_find_label_conflict(policy, members, n, &conflict))
 		return 0;
 	describe(&conflict, members, group->id, ret);
 	return 1;
 }
 
-int labels_find_any_conflict(const struct policy *policy, struct registry *registry, struct label_conflict *ret)
+int labels_find_any_conflict(const struct policy *policy, const struct broker *broker, struct registry *registry,
+			     struct label_conflict *ret)
 {
 	const struct group *group;
 	int r = 0;
 
 	list_for_each(group, registry_groups(registry), link) {
-		r = labels_find_conflict(policy, group, ret);
+		r = labels_find_conflict(policy, broker, group, ret);
 		if (r != 0)
 			break;
 	}

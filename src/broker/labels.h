@@ -14,9 +14,16 @@ struct label_conflict {
 	char message[768]; /* "FILE:LINE: ..." names both rules and both members */
 };
 
-/* 1 with `ret` filled, 0: the labels agree, -ENOMEM. */
-int labels_find_conflict(const struct policy *policy, const struct group *group, struct label_conflict *ret);
+struct broker;
+
+/*
+ * 1 with `ret` filled, 0: the labels agree, -ENOMEM. `broker` (may be NULL: nothing is leased) knows the drivers that leased
+ * devices had: a rule by Driver= goes on to fit them.
+ */
+int labels_find_conflict(const struct policy *policy, const struct broker *broker, const struct group *group,
+			 struct label_conflict *ret);
 /* The same for the first group that has one. */
-int labels_find_any_conflict(const struct policy *policy, struct registry *registry, struct label_conflict *ret);
+int labels_find_any_conflict(const struct policy *policy, const struct broker *broker, struct registry *registry,
+			     struct label_conflict *ret);
 
 #endif

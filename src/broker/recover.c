@@ -22,15 +22,21 @@ static bool is_accounted_for(struct broker *broker, const struct helper_reply *r
 {
 	const struct lease *lease;
 
-	list_for_each(lease, &broker->leases, link) {
-		/* A prepare is under way: its reply names the transaction soon. */
-		if (lease->acquire && lease->acquire->n_waiting > 0 &&
-		    lease_find_device((struct lease *)lease, reply->address))
-			return true;
+	list_for_each(lease, &broker->leases, link)
 		for (size_t i = 0; i < lease->n_devices; i++)
 			if (lease->devices[i].transaction == reply->transaction)
 				return true;
-	}
+	return false;
+}
+
+/* A prepare is under way, whose reply may name this very transaction: who knows when it is there. */
+static bool is_being_prepared(struct broker *broker, const char *address)
+{
+	struct lease *lease;
+
+	list_for_each(lease, &broker->leases, link)
+		if (lease->acquire && lease->acquire->n_waiting > 0 && lease_find_device(lease, address))
+			return true;
 	return false;
 }
 
@@ -68,7 +74,9 @@ static void swept(void *userdata, int error, const struct helper_reply *reply)
 	if (error < 0 || reply->status != HELPER_OK)
 		return;
 	broker->sweep_transaction = reply->transaction;
-	if (!is_accounted_for(broker, reply))
+	if (is_being_prepared(broker, reply->address))
+		recover_retry_later(broker);
+	else if (!is_accounted_for(broker, reply))
 		adopt(broker, reply);
 	sweep(broker);
 }

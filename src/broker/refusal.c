@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "hw/helper-client.h"
 
 void refusal_set(struct refusal *refusal, enum refusal_kind kind, const char *format, ...)
 {
@@ -29,4 +32,36 @@ void refusal_clear(struct refusal *refusal)
 	verdict_clear(&refusal->verdict);
 	bystanders_clear(&refusal->bystanders);
 	*refusal = (struct refusal){ 0 };
+}
+
+void refusal_from_helper(struct refusal *refusal, const struct lease_device *device, const struct helper_reply *reply)
+{
+	const char *step = helper_step_name(reply->step);
+
+	memcpy(refusal->device, device->id.address, sizeof(refusal->device));
+	snprintf(refusal->word, sizeof(refusal->word), "%s", step);
+	refusal->number = reply->error;
+	if (reply->status == HELPER_TIMED_OUT) {
+		refusal_set(refusal, REFUSAL_TIMED_OUT,
+			    "%s: the kernel did not come back from step %s; it is put back as soon as it does, see "
+			    "'journalctl -u iommud-helper'",
+			    device->id.address, step);
+	} else if (reply->status == HELPER_REFUSED) {
+		refusal_set(refusal, REFUSAL_DENIED,
+			    "%s: iommud-helper's own copy of the policy does not allow it; see "
+			    "'journalctl -u iommud-helper'",
+			    device->id.address);
+	} else if (reply->status == HELPER_BUSY) {
+		refusal->group = device->group;
+		refusal->state = LEASE_RELEASING;
+		refusal_set(refusal, REFUSAL_BUSY, "%s: another job of iommud-helper has the device; try again",
+			    device->id.address);
+	} else if (reply->status == HELPER_FAULT) {
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
+			    "%s: step %s failed: %s; what was changed has been put back", device->id.address, step,
+			    strerror(reply->error));
+	} else {
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED, "%s: iommud-helper: %s", device->id.address,
+			    helper_status_text(reply->status));
+	}
 }

@@ -63,6 +63,10 @@ struct refusal {
 /* Sets kind and message of an empty refusal. */
 void refusal_set(struct refusal *refusal, enum refusal_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+struct helper_reply;
+
+/* What a PREPARE that the helper did not carry out means to the client. */
+void refusal_from_helper(struct refusal *refusal, const struct lease_device *device, const struct helper_reply *reply);
 /* Frees what it owns and empties it. */
 void refusal_clear(struct refusal *refusal);
 void bystanders_clear(struct bystanders *bystanders);

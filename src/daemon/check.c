@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "broker/labels.h"
-#include "policy/policy.h"
+#include "daemon/policy-files.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
 
@@ -23,7 +23,7 @@ static int check_labels(const struct options *options, const struct policy *poli
 	if (r >= 0)
 		r = registry_scan(registry);
 	if (r >= 0)
-		r = labels_find_any_conflict(policy, registry, &conflict);
+		r = labels_find_any_conflict(policy, NULL, registry, &conflict);
 	registry_free(registry);
 	if (r == 1)
 		fprintf(stderr, "error: %s\n", conflict.message);
@@ -37,8 +37,7 @@ int check_policy(const struct options *options)
 {
 	struct policy_report report = { 0 };
 	struct policy *policy = NULL;
-	int r = policy_load(options->policy[0] ? options->policy : policy_default_dirs, options->any_owner, &policy,
-			    &report);
+	int r = policy_load(policy_files_dirs(options), options->any_owner, &policy, &report);
 
 	if (report.text)
 		fputs(report.text, stderr);

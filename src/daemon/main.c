@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,8 @@ int main(int argc, char **argv)
 	struct config config;
 	int r;
 
+	/* Whoever reads our log by a pipe may go. */
+	signal(SIGPIPE, SIG_IGN);
 	options_parse(argc, argv, &options);
 	log_init("iommud", options.log_level);
 	if (options.check_policy)

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "broker/broker.h"
+#include "daemon/policy-files.h"
 #include "daemon/sandbox.h"
 #include "hw/helper-client.h"
 #include "policy/policy.h"
@@ -43,34 +44,6 @@ static const struct opener *const openers[] = { &opener_iommufd, &opener_legacy,
 
 /* ---- policy ---- */
 
-static const char *const *policy_dirs(const struct options *options)
-{
-	return options->policy[0] ? options->policy : policy_default_dirs;
-}
-
-static void log_report(const struct policy_report *report)
-{
-	const char *line = report->text;
-
-	while (line && *line) {
-		size_t length = strcspn(line, "\n");
-
-		log_line(report->n_errors ? LOG_ERR : LOG_WARNING, "%.*s", (int)length, line);
-		line += length + (line[length] == '\n');
-	}
-}
-
-/* Fails closed: a set with an error is not loaded, and without a former set there is none: everything is denied. */
-static int load_policy(const struct options *options, struct policy **ret)
-{
-	struct policy_report report = { 0 };
-	int r = policy_load(policy_dirs(options), options->any_owner, ret, &report);
-
-	log_report(&report);
-	policy_report_clear(&report);
-	return r;
-}
-
 static void helper_reloaded(void *userdata, int error, const struct helper_reply *reply)
 {
 	const struct manager *manager = userdata;
@@ -83,21 +56,13 @@ static void helper_reloaded(void *userdata, int error, const struct helper_reply
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct manager *manager = userdata;
-	struct policy *policy = NULL;
-	char refused[1024];
-	int r = load_policy(manager->options, &policy);
 
-	if (r == 0)
-		r = broker_set_policy(manager->broker, policy, refused, sizeof(refused));
-	if (r < 0) {
-		if (policy)
-			log_error("%s", r == -EINVAL ? refused : strerror(-r));
-		policy_free(policy);
+	if (policy_files_load(manager->options, manager->broker) < 0) {
 		log_error("the policy was not loaded; the former one, with %zu rules, stays in force",
 			  policy_n_rules(broker_get_policy(manager->broker)));
 		return 0;
 	}
-	log_notice("policy loaded: %zu rules", policy_n_rules(policy));
+	log_notice("policy loaded: %zu rules", policy_n_rules(broker_get_policy(manager->broker)));
 	if (helper_client_is_connected(manager->helper))
 		helper_client_reload(manager->helper, helper_reloaded, manager);
 	return 0;
@@ -281,8 +246,6 @@ static int make_broker(struct manager *manager, const struct config *config)
 		.event = session_publish,
 		.userdata = &manager->service,
 	};
-	struct policy *policy = NULL;
-	char refused[1024];
 	int r;
 
 	list_init(&manager->service.subscribers);
@@ -300,14 +263,8 @@ static int make_broker(struct manager *manager, const struct config *config)
 		return r;
 	}
 	manager->service.broker = manager->broker;
-	r = load_policy(manager->options, &policy);
-	if (r == 0)
-		r = broker_set_policy(manager->broker, policy, refused, sizeof(refused));
-	if (r == 0)
+	if (policy_files_load(manager->options, manager->broker) == 0)
 		return 0;
-	if (policy)
-		log_error("%s", r == -EINVAL ? refused : strerror(-r));
-	policy_free(policy);
 	log_error(
 		"no policy is in force: everything is denied until it is mended and loaded (systemctl reload iommud)");
 	return 0;

@@ -60,7 +60,7 @@ int iommud_call_send(struct iommud *connection, const char *method, json_object 
 	r = envelope_new(method, parameters, more, &envelope);
 	if (r < 0)
 		return r;
-	text = json_object_to_json_string_length(envelope, JSON_C_TO_STRING_PLAIN, &size);
+	text = json_object_to_json_string_length(envelope, JSON_FLAGS, &size);
 	if (!text)
 		return -ENOMEM;
 	if (size > WIRE_MESSAGE_MAX)
@@ -164,7 +164,7 @@ static int call_receive_text(struct iommud *connection, const char **ret_text, b
 		return r;
 	if (reply.message.n_fds > 0)
 		return iommud_break(connection, -EPROTO);
-	text = json_object_to_json_string_ext(reply.parameters, JSON_C_TO_STRING_PLAIN);
+	text = json_object_to_json_string_ext(reply.parameters, JSON_FLAGS);
 	if (!text)
 		return iommud_break(connection, -ENOMEM);
 	json_object_put(connection->reply);

@@ -76,7 +76,7 @@ int iommud_error_set(struct iommud *connection, const char *name, json_object *p
 	if (!kept || !name_copy)
 		return -ENOMEM;
 	message = message_of(name, kept);
-	if (!message || !json_object_to_json_string_ext(kept, JSON_C_TO_STRING_PLAIN))
+	if (!message || !json_object_to_json_string_ext(kept, JSON_FLAGS))
 		return -ENOMEM;
 	iommud_error_clear(connection);
 	connection->error_name = TAKE_PTR(name_copy);
@@ -104,5 +104,5 @@ EXPORT const char *iommud_error_parameters(const struct iommud *connection)
 {
 	if (!connection->error_parameters)
 		return NULL;
-	return json_object_to_json_string_ext(connection->error_parameters, JSON_C_TO_STRING_PLAIN);
+	return json_object_to_json_string_ext(connection->error_parameters, JSON_FLAGS);
 }

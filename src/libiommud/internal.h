@@ -10,6 +10,9 @@
 #include "util/cleanup.h"
 #include "wire.h"
 
+/* Paths as they are: no \/ for people to read over. */
+#define JSON_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+
 #define EXPORT __attribute__((visibility("default")))
 
 DEFINE_CLEANUP(json, json_object *, json_object_put)

@@ -196,23 +196,11 @@ static void connection_handle(struct varlink_connection *connection)
 		varlink_call_handle(connection);
 }
 
-/* A call that is answered in many pieces may send the next ones. */
-static void connection_tell_drained(struct varlink_connection *connection)
-{
-	const struct varlink_server_config *config = &connection->server->config;
-
-	if (config->drained && connection->call && connection->announced && !connection->doomed &&
-	    varlink_outbox_is_empty(&connection->outbox))
-		config->drained(config->userdata, connection);
-}
-
 static void connection_run(struct varlink_connection *connection, uint32_t events)
 {
 	connection->busy = true;
-	if (events & EPOLLOUT) {
+	if (events & EPOLLOUT)
 		connection_flush(connection);
-		connection_tell_drained(connection);
-	}
 	if ((events & EPOLLIN) && !connection->doomed)
 		connection_receive(connection);
 	if (connection_may_handle(connection))

@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/identity.h"
 #include "util/json-build.h"
+#include "util/text.h"
 #include "varlink/convert.h"
 #include "varlink/errors.h"
 #include "varlink/session.h"
@@ -68,9 +69,9 @@ static int refuse_unknown(struct varlink_call *call, const char *address)
 {
 	struct refusal refusal = { 0 };
 
-	snprintf(refusal.device, sizeof(refusal.device), "%.39s", address);
-	refusal_set(&refusal, REFUSAL_NO_SUCH_DEVICE, "no device %.40s with an IOMMU group; see 'iommuctl list'",
-		    address);
+	text_copy_printable(refusal.device, sizeof(refusal.device), address);
+	refusal_set(&refusal, REFUSAL_NO_SUCH_DEVICE, "no device %s with an IOMMU group; see 'iommuctl list'",
+		    refusal.device);
 	return errors_reply(call, &refusal);
 }
 
@@ -113,9 +114,9 @@ static int refuse_backend(struct varlink_call *call, const char *backend)
 {
 	struct refusal refusal = { 0 };
 
-	snprintf(refusal.word, sizeof(refusal.word), "%.30s", backend);
+	text_copy_printable(refusal.word, sizeof(refusal.word), backend);
 	refusal_set(&refusal, REFUSAL_BACKEND_UNAVAILABLE,
-		    "no backend is called %.30s; there are auto, iommufd and legacy", backend);
+		    "no backend is called %s; there are auto, iommufd and legacy", refusal.word);
 	return errors_reply(call, &refusal);
 }
 
@@ -129,7 +130,7 @@ static int refuse_as(struct varlink_call *call, const char *device, const char *
 {
 	struct refusal refusal = { 0 };
 
-	snprintf(refusal.device, sizeof(refusal.device), "%.39s", device);
+	text_copy_printable(refusal.device, sizeof(refusal.device), device);
 	refusal_set(&refusal, REFUSAL_DENIED, "%s", why);
 	return errors_reply(call, &refusal);
 }

@@ -156,22 +156,20 @@ int session_list(struct session *session)
 	return 0;
 }
 
-void session_drained(void *userdata, struct varlink_connection *connection)
-{
-	struct session *session = varlink_connection_get_userdata(connection);
-
-	if (session && session->listing.call)
-		(void)session_list(session); /* a client that went is told to us by `disconnected` */
-}
-
 /* ---- events ---- */
+
+static void leave_out(struct session *session, const struct broker_event *event)
+{
+	session->lost = true;
+	session->last_lost = event->sequence;
+}
 
 static int send_event(struct session *session, const struct broker_event *event)
 {
 	json_object *parameters = convert_event(event);
 
 	if (!parameters) {
-		session->lost = true;
+		leave_out(session, event);
 		return -ENOMEM;
 	}
 	return varlink_reply(session->subscription, parameters, NULL, 0, true);
@@ -190,19 +188,21 @@ static int send_own_event(struct session *session, uint64_t sequence, const char
 	return send_event(session, &event);
 }
 
+static int own_up(struct session *session)
+{
+	session->lost = false;
+	return send_own_event(session, session->last_lost, "lost",
+			      "events were left out because they were not read; list what you need anew");
+}
+
 static void deliver(struct session *session, const struct broker_event *event)
 {
-	if (varlink_connection_queued(session->connection) > EVENT_QUEUE_MAX) {
-		session->lost = true;
+	if (varlink_connection_queued(session->connection) > EVENT_QUEUE_MAX ||
+	    (session->lost && own_up(session) < 0)) {
+		leave_out(session, event);
 		return;
 	}
-	if (session->lost) {
-		session->lost = false;
-		if (send_own_event(session, event->sequence - 1, "lost",
-				   "events were left out because they were not read; list what you need anew") < 0)
-			return;
-	}
-	(void)send_event(session, event); /* as above */
+	(void)send_event(session, event); /* a client that went is told to us by `disconnected` */
 }
 
 void session_publish(void *userdata, const struct broker_event *event)
@@ -220,4 +220,15 @@ int session_subscribe(struct session *session, struct varlink_call *call)
 	session->subscription = call;
 	list_append(&session->service->subscribers, &session->subscriber_link);
 	return send_own_event(session, 0, "subscribed", "events follow");
+}
+
+/* The client read: the list goes on, and what it missed is not kept from it until something else happens. */
+void session_drained(void *userdata, struct varlink_connection *connection)
+{
+	struct session *session = varlink_connection_get_userdata(connection);
+
+	if (session && session->listing.call)
+		(void)session_list(session); /* as in deliver() */
+	else if (session && session->subscription && session->lost)
+		(void)own_up(session);
 }

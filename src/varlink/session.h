@@ -41,7 +41,8 @@ struct session {
 	struct varlink_call *acquire; /* NULL: none waits */
 	struct varlink_call *subscription; /* NULL: not subscribed */
 	struct listing listing;
-	bool lost; /* events were left out because the client did not read */
+	bool lost; /* events were left out because the client did not read, and it was not told yet */
+	uint64_t last_lost; /* the sequence of the last of them */
 };
 
 /* For varlink_server_config. */

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libFuzzer target: any bytes as one policy file. No input may crash, and what fails to parse must give no policy; what
- * parses must decide, and find label conflicts, without a fault. Corpus seeds: policy/examples.
- *
- *   clang -g -O1 -std=gnu11 -D_GNU_SOURCE -Isrc -fsanitize=fuzzer,address,undefined -o build/fuzz-policy \
- *         tests/fuzz/fuzz-policy.c src/policy/[a-z]*.c src/util/ini.c src/util/digest.c src/util/device-id.c -lmd
- *   build/fuzz-policy -max_total_time=60 build/fuzz-policy-corpus policy/examples
+ * parses must decide, and find label conflicts, without a fault. Seeds: policy/examples. `make fuzz` builds and runs it.
  */
 #include <stdint.h>
 #include <stdlib.h>

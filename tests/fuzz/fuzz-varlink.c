@@ -2,13 +2,7 @@
 /*
  * Feeds one client's bytes to a real server through a real socket, in pieces whose sizes the input chooses, now and then
  * with a descriptor, while answers are read or not. The first byte of the input is for that, the rest is sent.
- * What must hold beside no crash: a second client is served afterwards, and nothing spins.
- *
- *   clang -g -O1 -std=gnu11 -D_GNU_SOURCE -Isrc -Itests/lib -fsanitize=fuzzer,address,undefined -o build/fuzz-varlink \
- *         tests/fuzz/fuzz-varlink.c tests/lib/varlink-*.c src/varlink/{call,connection,discard,inbox,listen,listener}.c \
- *         src/varlink/{outbox,server,service,tomb,uids,wire}.c src/util/{identity,json,json-scan,log}.c \
- *         $(pkg-config --cflags --libs cmocka json-c libsystemd)
- *   build/fuzz-varlink -max_len=20000 -max_total_time=60 build/fuzz-varlink-corpus
+ * What must hold beside no crash: a second client is served afterwards, and nothing spins. `make fuzz` builds and runs it.
  */
 #include <errno.h>
 #include <fcntl.h>

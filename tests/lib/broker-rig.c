@@ -63,6 +63,8 @@ static void hear(void *userdata, const struct broker_event *event)
 
 	snprintf(rig->events + used, sizeof(rig->events) - used, "%s ", event->name);
 	snprintf(rig->last_event, sizeof(rig->last_event), "%s", event->message);
+	if (rig->on_event)
+		rig->on_event(rig->on_event_userdata, event);
 }
 
 static void add_device(struct rig *rig, const char *address, int group, const char *driver, uint32_t class)

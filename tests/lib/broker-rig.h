@@ -49,6 +49,9 @@ struct rig {
 	struct outcome outcome;
 	char events[8192]; /* names of all events, each followed by a blank */
 	char last_event[512];
+	/* Told every event as well, if set. */
+	void (*on_event)(void *userdata, const struct broker_event *event);
+	void *on_event_userdata;
 };
 
 /* What the fake opener answers; 0: it opens. Reset by rig_start(). */

@@ -15,24 +15,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
-#include "varlink-fixture.h"
-
-static struct varlink_fixture fixture;
-
-static int setup(void **state)
-{
-	return fixture_start(&fixture, NULL);
-}
-
-static int teardown(void **state)
-{
-	return fixture_stop(&fixture);
-}
-
-static struct varlink_client new_client(void)
-{
-	return fixture_new_client(&fixture);
-}
+#include "varlink-suite.h"
 
 static void answers_who_only_shut_down_its_sending_side(void **state)
 {

@@ -14,35 +14,8 @@
 #include <string.h>
 
 #include "util/cleanup.h"
-#include "varlink-fixture.h"
-
-static struct varlink_fixture fixture;
-static struct varlink_client witness; /* connected all the time, and to be served whatever happens */
-
-static int setup_with(const struct varlink_limits *limits)
-{
-	int r = fixture_start(&fixture, limits);
-
-	return r < 0 ? r : fixture_connect(&fixture, &witness);
-}
-
-static int setup(void **state)
-{
-	return setup_with(NULL);
-}
-
-static int teardown(void **state)
-{
-	if (witness.fd >= 0)
-		assert_served(&witness);
-	varlink_client_close(&witness);
-	return fixture_stop(&fixture);
-}
-
-static struct varlink_client new_client(void)
-{
-	return fixture_new_client(&fixture);
-}
+#define VARLINK_SUITE_WITNESS
+#include "varlink-suite.h"
 
 /* No varlink call: one named error, then the end. */
 static void assert_refused(const void *data, size_t size, const char *reason)

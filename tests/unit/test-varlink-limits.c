@@ -19,32 +19,8 @@
 
 #include "fail-alloc.h"
 #include "util/cleanup.h"
-#include "varlink-fixture.h"
-
-static struct varlink_fixture fixture;
-static struct varlink_client witness; /* connected all the time, and to be served whatever happens */
-
-static int setup_with(const struct varlink_limits *limits)
-{
-	int r = fixture_start(&fixture, limits);
-
-	return r < 0 ? r : fixture_connect(&fixture, &witness);
-}
-
-static int setup(void **state)
-{
-	return setup_with(NULL);
-}
-
-/* One for the witness, two more. */
-static int setup_few(void **state)
-{
-	struct varlink_limits limits;
-
-	fixture_default_limits(&limits);
-	limits.max_connections_per_uid = 3;
-	return setup_with(&limits);
-}
+#define VARLINK_SUITE_WITNESS
+#include "varlink-suite.h"
 
 static int setup_few_in_all(void **state)
 {
@@ -53,19 +29,6 @@ static int setup_few_in_all(void **state)
 	fixture_default_limits(&limits);
 	limits.max_connections = 3;
 	return setup_with(&limits);
-}
-
-static int teardown(void **state)
-{
-	if (witness.fd >= 0)
-		assert_served(&witness);
-	varlink_client_close(&witness);
-	return fixture_stop(&fixture);
-}
-
-static struct varlink_client new_client(void)
-{
-	return fixture_new_client(&fixture);
 }
 
 /* ---- too many ---- */

@@ -13,36 +13,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
-#include "varlink-fixture.h"
-
-static struct varlink_fixture fixture;
-
-static int setup(void **state)
-{
-	return fixture_start(&fixture, NULL);
-}
-
-static int teardown(void **state)
-{
-	return fixture_stop(&fixture);
-}
-
-static struct varlink_client new_client(void)
-{
-	return fixture_new_client(&fixture);
-}
-
-static void assert_echoes(struct varlink_client *client, const char *text)
-{
-	struct varlink_reply reply;
-	char parameters[256];
-
-	snprintf(parameters, sizeof(parameters), "{\"text\":\"%s\"}", text);
-	assert_int_equal(varlink_client_call(client, "test.Echo", parameters, NULL, &reply), 0);
-	assert_null(reply.error);
-	assert_string_equal(varlink_reply_string(&reply, "text"), text);
-	varlink_reply_clear(&reply);
-}
+#include "varlink-suite.h"
 
 static void answers_nothing_to_oneway_calls(void **state)
 {

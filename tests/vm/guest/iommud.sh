@@ -6,6 +6,9 @@
 # Users do not have root's PATH.
 ln -sf /usr/lib/iommud-test/* /usr/local/bin/
 
+# What a pipe ends in may change variables: `... | set_policy NAME` defers something.
+shopt -s lastpipe
+
 policy_dir=/etc/iommud/policy.d
 events=$state/events
 
@@ -78,6 +81,143 @@ allow()
 		printf '[Match]\nAddress=%s\n[Client]\nUser=%s\n[Grant]\nAction=allow\n' "$address" "$user"
 		[[ $# -eq 0 ]] || printf '%s\n' "$@"
 	} | set_policy "$name"
+}
+
+# wait_idle: until there is no lease
+wait_idle()
+{
+	local line='' idle=no reader source
+
+	exec {source}< <(exec iommuctl monitor --json)
+	reader=$!
+	while [[ $idle == no ]] && IFS= read -r -t 40 -u "$source" line; do
+		[[ $line == *'"subscribed"'* || $line == *'"leaseReleased"'* ]] || continue
+		[[ $(iommuctl status --json=short) != *'"leases":[]'* ]] || idle=yes
+	done
+	exec {source}<&-
+	kill "$reader"
+	[[ $idle == yes ]] || fail "a lease did not end: $(iommuctl status)"
+}
+
+# main_pid UNIT
+main_pid()
+{
+	systemctl show -p MainPID --value "$1"
+}
+
+# ---- clients that keep a device ----
+
+declare -A holder hold_fd
+
+# hold NAME USER COMMAND ARG...: runs it in the background until let_go or slay; its stdin is open as long, its stdout
+# goes to $state/NAME.out, its pid is ${holder[NAME]}
+hold()
+{
+	local name=$1 user=$2 fd
+
+	shift 2
+	rm -f "$state/$name.in"
+	mkfifo "$state/$name.in"
+	: >"$state/$name.out"
+	(
+		# The other holders' stdin must end when we close it.
+		for fd in "${hold_fd[@]}"; do
+			exec {fd}>&-
+		done
+		exec setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" \
+			<"$state/$name.in" >>"$state/$name.out"
+	) &
+	holder[$name]=$!
+	exec {fd}>"$state/$name.in"
+	hold_fd[$name]=$fd
+	# Of a case that fails in between: devices must be let go before they are put back.
+	defer slay_if_held "$name"
+}
+
+# wait_held NAME PATTERN: until it has said so
+wait_held()
+{
+	wait_line "$state/$1.out" "$2" 40
+}
+
+# hold_lease NAME USER ARG...: holds `iommuctl acquire ARG...`; the lease's number is in $lease
+hold_lease()
+{
+	local name=$1 user=$2 line
+
+	shift 2
+	hold "$name" "$user" iommuctl acquire --json=short "$@"
+	line=$(wait_held "$name" '"lease":')
+	lease=${line#*'"lease":'}
+	lease=${lease%%,*}
+}
+
+# let_go NAME: its stdin ends, and then so does it
+let_go()
+{
+	local fd=${hold_fd[$1]}
+
+	exec {fd}>&-
+	reap "$1"
+}
+
+# slay NAME: it is killed, and gets no chance to say goodbye
+slay()
+{
+	local fd=${hold_fd[$1]}
+
+	kill -KILL "${holder[$1]}"
+	exec {fd}>&-
+	reap "$1"
+}
+
+slay_if_held()
+{
+	[[ -z ${hold_fd[$1]:-} ]] || slay "$1"
+}
+
+# reap NAME: waits for its end; its exit status is in $ended
+reap()
+{
+	ended=0
+	unset "hold_fd[$1]"
+	# shellcheck disable=SC2034
+	wait "${holder[$1]}" 2>/dev/null || ended=$?
+}
+
+# ---- the journal ----
+
+# mark_journal: wait_journal and journal_since look from here on
+mark_journal()
+{
+	journalctl --sync
+	cursor=$(journalctl --lines=0 --show-cursor | sed -n 's/^-- cursor: //p')
+}
+
+# wait_journal PATTERN MATCH...: the first message that fits journalctl's matches (FIELD=VALUE) and the pattern
+wait_journal()
+{
+	local pattern=$1 line='' reader source end=$((SECONDS + 40))
+
+	shift
+	exec {source}< <(exec journalctl --follow --lines=all --after-cursor="$cursor" --output=cat "$@" 2>/dev/null)
+	reader=$!
+	while IFS= read -r -t $((end > SECONDS ? end - SECONDS : 1)) -u "$source" line; do
+		# shellcheck disable=SC2053
+		[[ $line != *$pattern* ]] || break
+		line=''
+	done
+	exec {source}<&-
+	kill "$reader"
+	[[ -n $line ]] || fail "no message with '$pattern' ($*) in the journal"
+	echo "$line"
+}
+
+# journal_since OPTION...: what was written since
+journal_since()
+{
+	journalctl --sync
+	journalctl --quiet --after-cursor="$cursor" --output=cat "$@"
 }
 
 # state_of ADDRESS: of the lease on it, or free

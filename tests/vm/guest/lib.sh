@@ -112,6 +112,7 @@ spawn_as()
 	shift
 	# Said explicitly, stdin stays; without, bash gives a background command /dev/null.
 	setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" <&0 &
+	# shellcheck disable=SC2034 # for the caller
 	spawned=$!
 }
 
