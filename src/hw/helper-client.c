@@ -281,6 +281,7 @@ const char *helper_status_text(uint32_t status)
 		[HELPER_BUSY] = "the device is busy, or too many workers are blocked",
 		[HELPER_TIMED_OUT] = "the kernel still waits, probably for a descriptor of the device to be closed",
 		[HELPER_REPLACED] = "the device was removed or replaced",
+		[HELPER_IN_USE] = "the host uses the device",
 	};
 
 	return status < ARRAY_SIZE(texts) ? texts[status] : "unknown status";
