@@ -60,16 +60,28 @@ refused "$disk is mounted, swapped to or otherwise held"
 swapoff "/dev/$disk"
 
 # A partition of it is mounted: it is the one that is named.
-addpart "/dev/$disk" 1 2048 16384
+# (An MBR with one entry: type 83, from sector 2048, 16384 long.)
+dd if=/dev/zero of="/dev/$disk" bs=64K count=1 conv=fsync status=none
+printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x40\0\0' | dd of="/dev/$disk" bs=1 seek=446 conv=fsync,notrunc status=none
+printf '\x55\xaa' | dd of="/dev/$disk" bs=1 seek=510 conv=fsync,notrunc status=none
+blockdev --rereadpt "/dev/$disk"
 udev_settle
 dd if=/payload/ext4.img of="/dev/${disk}p1" bs=64K conv=fsync status=none
 mount "/dev/${disk}p1" "$state/mnt"
 refused "${disk}p1 is mounted, swapped to or otherwise held"
 umount "$state/mnt"
 
-# Nobody uses it: it goes, also while a program merely has it open, and comes back under its name.
-exec {reader}<"/dev/$disk"
+# Nobody uses it: it goes, and comes back under its name, for the helper had let go of it by then.
 watch_events
+as alice iommuctl run "$NVME" -- true
+wait_event '"leaseReleased"*'"$NVME" >/dev/null
+assert_driver "$NVME" nvme
+assert_eq "$disk" "$(disk_of_nvme)" "name of the disk"
+wait_idle
+
+# That a program merely has it open, for reading and together with others, is no use.
+exec {reader}<"/dev/$disk"
+: >"$events"
 as alice iommuctl run "$NVME" -- true
 wait_event '"leaseReleased"*'"$NVME" >/dev/null
 exec {reader}<&-
