@@ -157,6 +157,7 @@ static int receive(struct helper_client *client)
 	/* Texts of another process: they end where we say. */
 	reply.address[sizeof(reply.address) - 1] = '\0';
 	reply.driver[sizeof(reply.driver) - 1] = '\0';
+	reply.detail[sizeof(reply.detail) - 1] = '\0';
 	r = deliver(client, &reply);
 	return r < 0 ? r : 1;
 }

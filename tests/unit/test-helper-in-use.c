@@ -359,6 +359,13 @@ static void an_address_is_use(void **state)
 	assert_used("eth0 has the address 192.0.2.1");
 }
 
+static void names_are_shown_as_ascii(void **state)
+{
+	make_interface("net/\xfcp\"0\n", "0x1003");
+	route = "default";
+	assert_used("?p\"0? has a route (default)");
+}
+
 static void a_route_is_use(void **state)
 {
 	make_interface("net/eth0", "0x1003");
@@ -418,6 +425,7 @@ int main(void)
 		TEST(an_interface_that_is_down_or_bare_is_free),
 		TEST(an_address_is_use),
 		TEST(a_route_is_use),
+		TEST(names_are_shown_as_ascii),
 		TEST(what_stands_upon_an_interface_is_use),
 		TEST(a_network_that_can_not_be_asked_is_a_fault),
 		TEST(only_the_right_node_is_opened),
