@@ -97,7 +97,7 @@ static void judge_client(const struct authority *authority, const struct device_
 		       "%s is in a group of %zu devices, and the rule at %s:%u has GroupScope=singleton",
 		       snapshot->id.address, facts->group_size, decision.file ? decision.file : "?", decision.line);
 	else
-		*ret = (struct authority_answer){ .status = HELPER_OK };
+		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision.force };
 }
 
 void authority_judge(const struct authority *authority, int client_fd, const struct device_state *snapshot,

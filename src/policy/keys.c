@@ -27,6 +27,7 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_GROUP_SCOPE] = { SECTION_GRANT, "GroupScope", false, .parse_grant = parse_group_scope },
 	[KEY_BACKEND]     = { SECTION_GRANT, "Backend",    true,  .parse_grant = parse_backend },
 	[KEY_LABEL]       = { SECTION_GRANT, "Label",      false, .parse_grant = parse_label },
+	[KEY_FORCE]       = { SECTION_GRANT, "Force",      false, .parse_grant = parse_force },
 };
 /* clang-format on */
 

@@ -34,6 +34,7 @@ int parse_group(const char *text, struct item *ret, struct complaint *complaint)
 int parse_action(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_group_scope(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_backend(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_force(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_label(const char *text, struct rule *rule, struct complaint *complaint);
 
 #endif

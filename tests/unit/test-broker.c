@@ -328,6 +328,7 @@ static void whatever_fails_everything_is_put_back(void **state)
 		{ HELPER_FAULT, REFUSAL_PREPARE_FAILED },
 		{ HELPER_REFUSED, REFUSAL_DENIED },
 		{ HELPER_BUSY, REFUSAL_BUSY },
+		{ HELPER_IN_USE, REFUSAL_BUSY },
 		{ HELPER_TIMED_OUT, REFUSAL_TIMED_OUT },
 		{ HELPER_POLICY_DIFFERS, REFUSAL_PREPARE_FAILED },
 		{ HELPER_NO_SUCH_DEVICE, REFUSAL_PREPARE_FAILED },
@@ -354,6 +355,37 @@ static void whatever_fails_everything_is_put_back(void **state)
 	/* The connection to the helper, on both ends, came with the first. */
 	assert_int_equal(count_open_fds(), fds + 2);
 	peer_free(alice);
+}
+
+/* What uses it, and the rule that could say otherwise. */
+static void what_the_host_uses_is_busy(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	strcpy(rig->fake.fail_address, NIC);
+	rig->fake.fail_status = HELPER_IN_USE;
+	rig_acquire(rig, alice, NIC, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_BUSY);
+	assert_string_equal(rig->outcome.message,
+			    NIC " is in use by the host: eth0 has the address 192.0.2.1; end that "
+				"use, or take it by Force=yes in t.policy:1");
+	assert_string_equal(rig_driver(rig, NIC), "e1000e");
+	assert_true(list_is_empty(broker_leases(rig->broker)));
+	peer_free(alice);
+}
+
+static void explain_says_that_the_host_is_not_asked(void **state)
+{
+	static const char rules[] = RULE("Address=" NIC, "1000", "Force=yes");
+	struct rig *rig = *state;
+	struct explanation explanation;
+	char refused[1024];
+
+	assert_int_equal(broker_set_policy(rig->broker, rig_policy(rules), refused, sizeof(refused)), 0);
+	assert_int_equal(broker_explain(rig->broker, &rig->alice, NIC, NULL, &explanation), 0);
+	assert_string_equal(explanation.plan[0], NIC " is unbound from e1000e, even if the host uses it (Force=yes)");
+	explanation_clear(&explanation);
 }
 
 static void a_node_that_can_not_be_opened_puts_everything_back(void **state)
@@ -814,6 +846,8 @@ int main(void)
 		CASE(repeated_and_too_many_devices_are_refused),
 		CASE(nobody_releases_what_is_not_his),
 		CASE(whatever_fails_everything_is_put_back),
+		CASE(what_the_host_uses_is_busy),
+		CASE(explain_says_that_the_host_is_not_asked),
 		CASE(a_node_that_can_not_be_opened_puts_everything_back),
 		CASE(waits_for_udev_and_no_longer_than_it_may),
 		CASE(what_changed_between_judging_and_sending_is_not_sent),

@@ -363,6 +363,7 @@ static void grants_the_least_by_default(void **state)
 	assert_int_equal(decision.scope, POLICY_SINGLETON);
 	assert_int_equal(decision.backends, POLICY_BACKEND_ANY);
 	assert_int_equal(decision.label_kind, POLICY_LABEL_NONE);
+	assert_false(decision.force);
 }
 
 static void grants_scopes_and_backends(void **state)
@@ -373,6 +374,12 @@ static void grants_scopes_and_backends(void **state)
 	assert_int_equal(grant("Backend=iommufd").backends, POLICY_BACKEND_IOMMUFD);
 	assert_int_equal(grant("Backend=legacy").backends, POLICY_BACKEND_LEGACY);
 	assert_int_equal(grant("Backend=iommufd, legacy").backends, POLICY_BACKEND_ANY);
+}
+
+static void takes_from_the_host_only_when_told_to(void **state)
+{
+	assert_true(grant("Force=yes").force);
+	assert_false(grant("Force=no").force);
 }
 
 static void grants_labels(void **state)
@@ -426,6 +433,7 @@ static void a_deny_grants_nothing(void **state)
 	assert_int_equal(decision.action, POLICY_DENY);
 	assert_int_equal(decision.backends, 0);
 	assert_int_equal(decision.scope, POLICY_SINGLETON);
+	assert_false(decision.force);
 	assert_null(decision.label);
 	policy_free(policy);
 }
@@ -453,6 +461,7 @@ int main(void)
 		cmocka_unit_test(a_deny_before_an_allow_denies_and_after_it_does_not),
 		cmocka_unit_test(grants_the_least_by_default),
 		cmocka_unit_test(grants_scopes_and_backends),
+		cmocka_unit_test(takes_from_the_host_only_when_told_to),
 		cmocka_unit_test(grants_labels),
 		cmocka_unit_test(gives_the_peers_own_label),
 		cmocka_unit_test(denies_a_client_without_the_label_it_should_bring),
