@@ -71,8 +71,13 @@ static void swept(void *userdata, int error, const struct helper_reply *reply)
 {
 	struct broker *broker = userdata;
 
-	if (error < 0 || reply->status != HELPER_OK)
+	if (error < 0)
 		return;
+	if (reply->status != HELPER_OK) {
+		broker->sweeping = false;
+		broker_node_ready(broker); /* who waited for that */
+		return;
+	}
 	broker->sweep_transaction = reply->transaction;
 	if (is_being_prepared(broker, reply->address))
 		recover_retry_later(broker);
@@ -105,6 +110,7 @@ void recover_begin(struct broker *broker)
 
 	broker->retry_usec = UINT64_MAX;
 	broker->sweep_transaction = 0;
+	broker->sweeping = true;
 	if (helper_client_hello(broker->helper, policy_digest(broker->policy), greeted, broker) < 0) {
 		recover_retry_later(broker);
 		return;
