@@ -47,6 +47,8 @@ static void allow(const struct rule *rule, const struct identity *client, struct
 {
 	decision->action = POLICY_ALLOW;
 	decision->scope = rule->scope;
+	decision->bystanders = rule->bystanders;
+	decision->allowed_drivers = (const char *const *)rule->allowed_drivers;
 	decision->backends = rule->backends;
 	decision->label_kind = rule->label_kind;
 	decision->label = rule->label_kind == POLICY_LABEL_PEER ? client->label : rule->label;
