@@ -110,6 +110,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.client_socket = helper->options.client_socket,
 		.policy = helper->policy,
 		.address = job->address,
+		.for_address = job->for_address,
 		.snapshot = &job->snapshot,
 	};
 	const int for_judging[] = { helper->sysfs_fd, job->client_fd };
