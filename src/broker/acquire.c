@@ -208,6 +208,20 @@ static void acquire_prepared(struct acquire *acquire)
 	acquire_open(acquire);
 }
 
+/* Also names the rule that allowed it, as far as it can be told now. */
+static void refuse_unprepared(struct acquire *acquire, const struct lease_device *device,
+			      const struct helper_reply *reply)
+{
+	struct lease *lease = acquire->lease;
+	const struct lease_device *ruled = device->parked ? &lease->devices[device->parked_for] : device;
+	const struct device *present = registry_find_device(lease->broker->registry, ruled->id.address);
+	struct policy_decision decision = { .action = POLICY_DENY };
+
+	if (lease->peer && present)
+		judge_decide(lease->broker, present, lease->peer->identity, &decision);
+	refusal_from_helper(&acquire->refusal, device, reply, &decision);
+}
+
 static void prepare_replied(void *userdata, int error, const struct helper_reply *reply)
 {
 	struct lease_device *device = userdata;
@@ -223,7 +237,7 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 	} else if (reply->status == HELPER_OK) {
 		device->transaction = reply->transaction;
 	} else if (!acquire->refusal.kind) {
-		refusal_from_helper(&acquire->refusal, device, reply);
+		refuse_unprepared(acquire, device, reply);
 	}
 	if (--acquire->n_waiting == 0)
 		acquire_prepared(acquire);

@@ -43,7 +43,8 @@ static void plan_device(const struct device *device, struct explanation *explana
 		add_step(explanation, "%s stays on %s", address, device->driver);
 	} else {
 		if (device->driver[0])
-			add_step(explanation, "%s is unbound from %s", address, device->driver);
+			add_step(explanation, "%s is unbound from %s%s", address, device->driver,
+				 explanation->decision.force ? ", even if the host uses it (Force=yes)" : "");
 		add_step(explanation, "%s is bound to vfio-pci", address);
 	}
 	if (opener)

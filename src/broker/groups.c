@@ -38,7 +38,7 @@ int groups_hold(struct broker *broker, struct lease *lease)
 	return 0;
 }
 
-/* What a former broker left of one group came back as several leases. */
+/* Only leases that recover.c found share a group: the devices of one former lease are one lease each by then. */
 static struct lease *find_other_holder(struct broker *broker, const struct lease *lease, unsigned int group)
 {
 	struct lease *other;
@@ -54,10 +54,7 @@ void groups_let_go(struct broker *broker, struct lease *lease)
 	for (size_t i = 0; i < lease->n_devices; i++) {
 		struct group_state *state = group_state_get(broker, lease->devices[i].group);
 
-		if (!state || state->holder != lease)
-			continue;
-		state->holder = NULL;
-		if (lease->uid == (uid_t)-1)
+		if (state && state->holder == lease)
 			state->holder = find_other_holder(broker, lease, lease->devices[i].group);
 	}
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hw/helper-client.h"
+#include "policy/policy.h"
 
 void refusal_set(struct refusal *refusal, enum refusal_kind kind, const char *format, ...)
 {
@@ -34,7 +35,19 @@ void refusal_clear(struct refusal *refusal)
 	*refusal = (struct refusal){ 0 };
 }
 
-void refusal_from_helper(struct refusal *refusal, const struct lease_device *device, const struct helper_reply *reply)
+static void refuse_in_use(struct refusal *refusal, const struct lease_device *device, const char *detail,
+			  const struct policy_decision *decision)
+{
+	refusal->group = device->group;
+	refusal->host_has_it = true;
+	snprintf(refusal->holder, sizeof(refusal->holder), "%s", detail);
+	refusal_set(refusal, REFUSAL_BUSY,
+		    "%s is in use by the host: %s; end that use, or take it by Force=yes in %s:%u", device->id.address,
+		    refusal->holder, decision->file ? decision->file : "the rule", decision->line);
+}
+
+void refusal_from_helper(struct refusal *refusal, const struct lease_device *device, const struct helper_reply *reply,
+			 const struct policy_decision *decision)
 {
 	const char *step = helper_step_name(reply->step);
 
@@ -56,6 +69,8 @@ void refusal_from_helper(struct refusal *refusal, const struct lease_device *dev
 		refusal->state = LEASE_RELEASING;
 		refusal_set(refusal, REFUSAL_BUSY, "%s: another job of iommud-helper has the device; try again",
 			    device->id.address);
+	} else if (reply->status == HELPER_IN_USE) {
+		refuse_in_use(refusal, device, reply->detail, decision);
 	} else if (reply->status == HELPER_FAULT) {
 		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
 			    "%s: step %s failed: %s; what was changed has been put back", device->id.address, step,

@@ -7,6 +7,7 @@
 #ifndef IOMMUD_BROKER_REFUSAL_H
 #define IOMMUD_BROKER_REFUSAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "broker/lease.h"
@@ -22,7 +23,7 @@ enum refusal_kind {
 	REFUSAL_CONSENT_REQUIRED, /* group, bystanders, token */
 	REFUSAL_NOT_SINGLETON, /* group, bystanders: its members */
 	REFUSAL_LABEL_MISMATCH, /* group, device, label: the one there is, other_label: the one that was wanted */
-	REFUSAL_BUSY, /* group, device, state, holder */
+	REFUSAL_BUSY, /* group, device, holder; state, unless the host has it */
 	REFUSAL_BACKEND_UNAVAILABLE, /* word: the backend */
 	REFUSAL_QUOTA, /* word: what, number: the limit */
 	REFUSAL_TIMED_OUT, /* word: the step */
@@ -54,7 +55,8 @@ struct refusal {
 	char word[32];
 	uint64_t number;
 	enum lease_state state;
-	char holder[96];
+	bool host_has_it; /* no lease is the reason */
+	char holder[128];
 	char token[DIGEST_HEX_SIZE];
 	struct verdict verdict;
 	struct bystanders bystanders;
@@ -65,8 +67,11 @@ void refusal_set(struct refusal *refusal, enum refusal_kind kind, const char *fo
 	__attribute__((format(printf, 3, 4)));
 struct helper_reply;
 
-/* What a PREPARE that the helper did not carry out means to the client. */
-void refusal_from_helper(struct refusal *refusal, const struct lease_device *device, const struct helper_reply *reply);
+struct policy_decision;
+
+/* What a PREPARE that the helper did not carry out means to the client, whom `decision` allowed the device. */
+void refusal_from_helper(struct refusal *refusal, const struct lease_device *device, const struct helper_reply *reply,
+			 const struct policy_decision *decision);
 /* Frees what it owns and empties it. */
 void refusal_clear(struct refusal *refusal);
 void bystanders_clear(struct bystanders *bystanders);

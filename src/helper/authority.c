@@ -137,7 +137,7 @@ static void judge_parking(const struct authority_device *bystander, const struct
 		       bystander->snapshot->id.address, device->snapshot->id.address,
 		       decision->file ? decision->file : "?", decision->line);
 	else if (judge_bystander(bystander, device, ret))
-		*ret = (struct authority_answer){ .status = HELPER_OK };
+		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision->force };
 }
 
 void authority_judge(const struct authority *authority, int client_fd, const struct authority_device *device,
@@ -165,5 +165,5 @@ void authority_judge(const struct authority *authority, int client_fd, const str
 	if (bystander)
 		judge_parking(bystander, device, &decision, ret);
 	else
-		*ret = (struct authority_answer){ .status = HELPER_OK };
+		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision.force };
 }

@@ -24,6 +24,7 @@ struct authority_answer {
 	enum helper_status status; /* OK, REFUSED, BAD_REQUEST, NO_SUCH_DEVICE or FAULT */
 	int error; /* of a FAULT: a positive errno */
 	char reason[320]; /* for the log; empty with OK */
+	bool force; /* of OK: also when the host uses the device */
 };
 
 /*

@@ -32,6 +32,7 @@ struct helper {
 	struct helper_options options;
 	int sysfs_fd;
 	int journal_dir_fd;
+	int dev_fd; /* where nodes of disks are */
 	struct journal *journal;
 	struct policy *policy; /* never NULL: one without rules stands in for one that can't be loaded */
 	struct connection connections[HELPER_CONNECTIONS_MAX];

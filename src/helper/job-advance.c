@@ -25,6 +25,9 @@ static void log_outcome(const struct job *job, const char *what, const struct ou
 	else if (outcome->status == HELPER_REPLACED)
 		log_fields(LOG_NOTICE, fields, "%s: removed or replaced since it was prepared; left alone",
 			   job->address);
+	else if (outcome->status == HELPER_IN_USE)
+		log_fields(LOG_NOTICE, fields, "%s: %s refused: the host uses it: %s", job->address, what,
+			   job->result.reason);
 	else
 		log_fields(LOG_INFO, fields, "%s: %s done (driver %s)%s%s", job->address, what,
 			   job->snapshot.driver[0] ? job->snapshot.driver : "none",
@@ -60,6 +63,7 @@ static void begin_prepare(struct helper *helper, struct job *job)
 	int r;
 
 	job->snapshot = job->result.snapshot;
+	job->force = job->result.force;
 	r = journal_begin(helper->journal, &job->snapshot, &transaction);
 	if (r < 0) {
 		log_error("journal: can't write: %s", strerror(-r));

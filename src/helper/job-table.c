@@ -90,6 +90,8 @@ void job_finish(struct helper *helper, struct job *job, const struct outcome *ou
 		if (journal_find(helper->journal, job->transaction))
 			reply.transaction = job->transaction;
 	}
+	if (outcome->status == HELPER_IN_USE)
+		snprintf(reply.detail, sizeof(reply.detail), "%.*s", HELPER_DETAIL_MAX - 1, job->result.reason);
 	connection_reply(helper, job->connection, &reply);
 	job_free(helper, job);
 }
@@ -106,22 +108,24 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 	struct task task = {
 		.sysfs_fd = helper->sysfs_fd,
 		.journal_dir_fd = helper->journal_dir_fd,
+		.dev_fd = helper->dev_fd,
 		.client_fd = job->client_fd,
 		.client_socket = helper->options.client_socket,
 		.policy = helper->policy,
 		.address = job->address,
 		.for_address = job->for_address,
 		.snapshot = &job->snapshot,
+		.force = job->force,
 	};
-	const int for_judging[] = { helper->sysfs_fd, job->client_fd };
-	const int for_moving[] = { helper->sysfs_fd, helper->journal_dir_fd };
+	bool judging = job->phase == JOB_JUDGING;
+	const int keep[] = { helper->sysfs_fd, judging ? job->client_fd : helper->journal_dir_fd, helper->dev_fd };
 	int r;
 
 	job->has_result = false;
 	job->step = HELPER_STEP_NONE;
 	job->poll_index = 0;
-	r = worker_start(&job->worker, run, &task, job->phase == JOB_JUDGING ? for_judging : for_moving, 2);
-	if (job->phase == JOB_JUDGING)
+	r = worker_start(&job->worker, run, &task, keep, judging ? 2 : 3);
+	if (judging)
 		job->client_fd = close_fd(job->client_fd);
 	if (r < 0)
 		log_error("%s: can't start a worker: %s", job->address, strerror(-r));

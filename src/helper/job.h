@@ -29,6 +29,7 @@ struct job {
 	char for_address[DEVICE_ADDRESS_MAX]; /* of a PARK; empty otherwise */
 	uint64_t transaction; /* not yet while JUDGING */
 	struct device_state snapshot;
+	bool force; /* by the rule that allowed it */
 	struct worker worker;
 	struct outcome fault; /* of the prepare that is being undone; status OK: none that anyone is to be told */
 	size_t poll_index; /* server.c's; 0: not polled yet */

@@ -28,6 +28,7 @@ struct arguments {
 	const char *broker_user;
 	const char *journal;
 	const char *sysfs;
+	const char *dev;
 	const char *policy_dirs[POLICY_DIRS_MAX + 1];
 	size_t n_policy_dirs;
 	bool done; /* --help, --version */
@@ -43,6 +44,7 @@ static const char help[] =
 	"  --client-socket PATH  where the broker's clients connect (default /run/iommud/io.iommud)\n"
 	"  --journal DIR         what has to be put back (default /run/iommud-helper)\n"
 	"  --sysfs DIR           sysfs, or a stand-in (default /sys)\n"
+	"  --dev DIR             where the nodes of disks are (default /dev)\n"
 	"  --policy DIR          a folder of policy files instead of the system's; may be repeated, highest first\n"
 	"  --policy-any-owner    take policy files of any owner (for development)\n"
 	"  --worker-timeout SEC  answer after this time, whatever a driver does (default 30)\n"
@@ -55,6 +57,7 @@ enum option_code {
 	OPTION_CLIENT_SOCKET,
 	OPTION_JOURNAL,
 	OPTION_SYSFS,
+	OPTION_DEV,
 	OPTION_POLICY,
 	OPTION_POLICY_ANY_OWNER,
 	OPTION_WORKER_TIMEOUT,
@@ -69,6 +72,7 @@ static const struct option long_options[] = {
 	{ "client-socket", required_argument, NULL, OPTION_CLIENT_SOCKET },
 	{ "journal", required_argument, NULL, OPTION_JOURNAL },
 	{ "sysfs", required_argument, NULL, OPTION_SYSFS },
+	{ "dev", required_argument, NULL, OPTION_DEV },
 	{ "policy", required_argument, NULL, OPTION_POLICY },
 	{ "policy-any-owner", no_argument, NULL, OPTION_POLICY_ANY_OWNER },
 	{ "worker-timeout", required_argument, NULL, OPTION_WORKER_TIMEOUT },
@@ -121,6 +125,9 @@ static int apply_option(struct arguments *arguments, enum option_code code)
 		return 0;
 	case OPTION_SYSFS:
 		arguments->sysfs = optarg;
+		return 0;
+	case OPTION_DEV:
+		arguments->dev = optarg;
 		return 0;
 	case OPTION_POLICY:
 		return add_policy_dir(arguments, optarg);
@@ -227,6 +234,9 @@ static int set_up(struct helper *helper, const struct arguments *arguments, int 
 	helper->sysfs_fd = open_dir_at(AT_FDCWD, arguments->sysfs);
 	if (helper->sysfs_fd < 0)
 		return fail("can't open", arguments->sysfs, helper->sysfs_fd);
+	helper->dev_fd = open_dir_at(AT_FDCWD, arguments->dev);
+	if (helper->dev_fd < 0)
+		return fail("can't open", arguments->dev, helper->dev_fd);
 	helper->journal_dir_fd = open_journal_dir(arguments->journal);
 	if (helper->journal_dir_fd < 0)
 		return fail("can't use the journal's folder", arguments->journal, helper->journal_dir_fd);
@@ -249,6 +259,7 @@ static void tear_down(struct helper *helper)
 	policy_free(helper->policy);
 	journal_free(helper->journal);
 	close_fd(helper->journal_dir_fd);
+	close_fd(helper->dev_fd);
 	close_fd(helper->sysfs_fd);
 }
 
@@ -258,12 +269,13 @@ int main(int argc, char **argv)
 		.broker_user = "iommud",
 		.journal = "/run/iommud-helper",
 		.sysfs = "/sys",
+		.dev = "/dev",
 		.options = { .client_socket = "/run/iommud/io.iommud",
 			     .policy_dirs = policy_default_dirs,
 			     .worker_timeout = 30,
 			     .max_workers = 16 },
 	};
-	struct helper helper = { .sysfs_fd = -1, .journal_dir_fd = -1 };
+	struct helper helper = { .sysfs_fd = -1, .journal_dir_fd = -1, .dev_fd = -1 };
 	int listen_fd = -1;
 	int r;
 

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 
 #include "helper/authority.h"
+#include "helper/in-use.h"
 #include "helper/pci.h"
 #include "util/cleanup.h"
 
@@ -77,6 +78,7 @@ static void judge(const struct task *task, struct worker_report *report)
 	else
 		authority_judge(&authority, task->client_fd, &moved, NULL, &answer);
 	report->outcome = outcome_of(answer.status, HELPER_STEP_NONE, -answer.error);
+	report->force = answer.force;
 	memcpy(report->reason, answer.reason, sizeof(report->reason));
 }
 
@@ -107,51 +109,79 @@ static int lock_device(const struct task *task)
 	return 0;
 }
 
+/* A move under way. */
+struct move {
+	const struct task *task;
+	int channel;
+	struct pci_device device;
+	struct in_use in_use;
+};
+
+typedef void (*transition_fn)(const struct transition *transition, const struct device_state *saved,
+			      struct outcome *ret);
+
 static void announce(void *userdata, enum helper_step step)
 {
-	const int *channel = userdata;
+	const struct move *move = userdata;
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
 	report.outcome.step = step;
-	worker_say(*channel, &report);
+	worker_say(move->channel, &report);
 }
 
-static void move(const struct task *task, int channel,
-		 void (*transition)(const struct transition *transition, const struct device_state *saved,
-				    struct outcome *ret),
-		 struct outcome *ret, enum helper_status gone)
+static int claim(void *userdata)
 {
-	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
-	const struct transition steps = {
-		.ops = &pci_device_ops, .device = &device, .announce = announce, .userdata = &channel
-	};
-	int r = lock_device(task);
+	struct move *move = userdata;
+
+	return move->task->force ? 0 : in_use_claim(&move->in_use, move->device.fd);
+}
+
+static void release(void *userdata)
+{
+	struct move *move = userdata;
+
+	in_use_release(&move->in_use);
+}
+
+static void run_transition(struct move *move, transition_fn transition, struct outcome *ret, enum helper_status gone)
+{
+	const struct transition steps = { .ops = &pci_device_ops,
+					  .device = &move->device,
+					  .announce = announce,
+					  .claim = claim,
+					  .release = release,
+					  .userdata = move };
+	int r = lock_device(move->task);
 
 	if (r < 0) {
 		*ret = outcome_of(HELPER_FAULT, HELPER_STEP_JOURNAL, r);
 		ret->undone = true;
 		return;
 	}
-	r = pci_device_open(task->sysfs_fd, task->address, &device);
+	r = pci_device_open(move->task->sysfs_fd, move->task->address, &move->device);
 	if (r < 0) {
 		*ret = outcome_of(r == -ENOENT ? gone : HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
 		ret->undone = true;
 		return;
 	}
-	transition(&steps, task->snapshot, ret);
+	transition(&steps, move->task->snapshot, ret);
 }
 
-static void run_move(const struct task *task, int channel,
-		     void (*transition)(const struct transition *transition, const struct device_state *saved,
-					struct outcome *ret),
-		     enum helper_status gone)
+static void run_move(const struct task *task, int channel, transition_fn transition, enum helper_status gone)
 {
+	struct move move = { .task = task,
+			     .channel = channel,
+			     .device = { .fd = -1 },
+			     .in_use = { .ops = &in_use_host_ops, .dev_fd = task->dev_fd } };
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
-	move(task, channel, transition, &report.outcome, gone);
+	run_transition(&move, transition, &report.outcome, gone);
+	pci_device_close(&move.device);
+	if (report.outcome.status == HELPER_IN_USE)
+		snprintf(report.reason, sizeof(report.reason), "%s", move.in_use.detail);
 	worker_say(channel, &report);
 }
 

@@ -9,6 +9,7 @@
 struct task {
 	int sysfs_fd;
 	int journal_dir_fd; /* for the lock of the device; not for judging */
+	int dev_fd; /* for the host's use of it; not for judging */
 	int client_fd; /* for judging */
 	const char *client_socket;
 	const struct policy *policy;
@@ -16,6 +17,7 @@ struct task {
 	const char
 		*for_address; /* for judging: of the device that `address` is parked for; empty: it is itself wanted */
 	const struct device_state *snapshot; /* as journalled; not for judging */
+	bool force; /* whatever the host uses it for */
 };
 
 void task_judge(void *task, int channel);

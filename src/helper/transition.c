@@ -67,6 +67,17 @@ static int verify(const struct transition *transition, const char *driver)
 	return strcmp(now.driver, driver) == 0 ? 0 : -ENODEV;
 }
 
+static int claim(const struct transition *transition)
+{
+	return transition->claim ? transition->claim(transition->userdata) : 0;
+}
+
+static void release(const struct transition *transition)
+{
+	if (transition->release)
+		transition->release(transition->userdata);
+}
+
 static struct outcome outcome_ok(void)
 {
 	return (struct outcome){ .status = HELPER_OK };
@@ -86,6 +97,8 @@ static struct outcome move_away(const struct transition *transition, const struc
 		return outcome_fault(HELPER_STEP_OVERRIDE, r);
 	if (saved->driver[0]) {
 		r = unbind(transition, saved->driver);
+		/* An open disk keeps its name: the driver would have to take another one when it comes back. */
+		release(transition);
 		if (r < 0)
 			return outcome_fault(HELPER_STEP_UNBIND, r);
 	}
@@ -141,7 +154,14 @@ void transition_prepare(const struct transition *transition, const struct device
 		ret->undone = true;
 		return;
 	}
+	r = saved->driver[0] ? claim(transition) : 0;
+	if (r != 0) {
+		*ret = r > 0 ? (struct outcome){ .status = HELPER_IN_USE } : outcome_fault(HELPER_STEP_SNAPSHOT, r);
+		ret->undone = true;
+		return;
+	}
 	*ret = move_away(transition, saved);
+	release(transition);
 	if (ret->status == HELPER_OK)
 		return;
 	transition_restore(transition, saved, &undo);

@@ -23,11 +23,17 @@ struct transition {
 	void *device;
 	/* Called before each step, so that somebody can say where a transition is stuck. May be NULL. */
 	void (*announce)(void *userdata, enum helper_step step);
+	/*
+	 * Asked before a device is taken from a driver of the host's, and let go when the driver has gone, or nothing came of
+	 * it (also twice). 0: it may be taken; 1: the host uses it; or a negative errno. NULL, both: it may always be taken.
+	 */
+	int (*claim)(void *userdata);
+	void (*release)(void *userdata);
 	void *userdata;
 };
 
 struct outcome {
-	enum helper_status status; /* OK, FAULT or REPLACED */
+	enum helper_status status; /* OK, FAULT, REPLACED or IN_USE */
 	enum helper_step step; /* of a FAULT */
 	int error; /* of a FAULT: a positive errno */
 	bool undone; /* of a FAULT in prepare: the device is as it was */
@@ -35,7 +41,8 @@ struct outcome {
 
 /*
  * Binds the device to `saved->moved_to`, unless it is there already (on any vfio driver, if that is one). `saved` is what
- * was journalled; a device that is not like that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone.
+ * was journalled; a device that is not like that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone. IN_USE: it was not
+ * touched.
  */
 void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
 

@@ -19,7 +19,8 @@ struct worker_report {
 	bool done;
 	struct outcome outcome;
 	struct device_state snapshot; /* of a judgement that is OK */
-	char reason[320]; /* of one that is not */
+	bool force; /* likewise */
+	char reason[320]; /* of one that is not, and of IN_USE */
 };
 
 struct worker {

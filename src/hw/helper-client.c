@@ -157,6 +157,7 @@ static int receive(struct helper_client *client)
 	/* Texts of another process: they end where we say. */
 	reply.address[sizeof(reply.address) - 1] = '\0';
 	reply.driver[sizeof(reply.driver) - 1] = '\0';
+	reply.detail[sizeof(reply.detail) - 1] = '\0';
 	r = deliver(client, &reply);
 	return r < 0 ? r : 1;
 }
@@ -294,6 +295,7 @@ const char *helper_status_text(uint32_t status)
 		[HELPER_BUSY] = "the device is busy, or too many workers are blocked",
 		[HELPER_TIMED_OUT] = "the kernel still waits, probably for a descriptor of the device to be closed",
 		[HELPER_REPLACED] = "the device was removed or replaced",
+		[HELPER_IN_USE] = "the host uses the device",
 	};
 
 	return status < ARRAY_SIZE(texts) ? texts[status] : "unknown status";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What broker and helper say to each other: one fixed-size structure a packet over SOCK_SEQPACKET, host byte order
- * (both ends are of one build and one machine; `version` refuses another). No pointers, no lengths, no text that is not
- * a device's address.
+ * (both ends are of one build and one machine; `version` refuses another). No pointers, no lengths, and in
+ * requests no text that is not a device's address.
  *
  * The helper is the authority. It takes nothing from the broker but which device and which client socket: the client's
  * identity comes from the socket, the drivers from sysfs, and the permission from the helper's own copy of the policy.
@@ -19,6 +19,7 @@
 #include "util/digest.h"
 
 #define HELPER_VERSION 1
+#define HELPER_DETAIL_MAX 128
 #define HELPER_SOCKET "/run/iommud/helper"
 
 enum helper_operation {
@@ -89,6 +90,8 @@ enum helper_status {
 	 */
 	HELPER_TIMED_OUT = 8,
 	HELPER_REPLACED = 9, /* RESTORE: another device is at the address now, or none; the transaction is closed */
+	/* PREPARE: the host uses the device, `detail` says how, and the rule has no Force=yes. Nothing was changed. */
+	HELPER_IN_USE = 10,
 };
 
 /* Where in a transition something happened. */
@@ -122,6 +125,7 @@ struct helper_reply {
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
 	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, PARK, NEXT: the driver that RESTORE will bind; empty: none */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
+	char detail[HELPER_DETAIL_MAX]; /* IN_USE, for people, NUL-padded: "nvme0n1p1 is mounted" */
 	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
 	uint32_t reserved[3];
 };

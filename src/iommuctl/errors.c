@@ -132,11 +132,12 @@ static void print_rule(json_object *parameters, const char *message)
 		print_detail("rule: ", rule);
 }
 
-static void print_list(json_object *parameters, const char *key, const char *heading)
+/* Unless the sentence says it already. */
+static void print_list(json_object *parameters, const char *key, const char *heading, const char *message)
 {
 	_cleanup_free_ char *text = reply_join(parameters, key);
 
-	if (text)
+	if (text && !strstr(message, text))
 		print_detail(heading, text);
 }
 
@@ -148,8 +149,8 @@ static int report_refusal(struct iommud *connection)
 	complain("%s", message);
 	print_rule(parameters, message);
 	print_blockers(parameters);
-	print_list(parameters, "holders", "held by: ");
-	print_list(parameters, "devices", "members: ");
+	print_list(parameters, "holders", "held by: ", message);
+	print_list(parameters, "devices", "members: ", message);
 	if (iommud_error(connection) == IOMMUD_ERROR_CONSENT_REQUIRED)
 		print_consent(parameters);
 	return exit_code_of(iommud_error(connection));

@@ -29,6 +29,7 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_ALLOWED_DRIVERS] = { SECTION_GRANT, "AllowedDrivers", true, .parse_grant = parse_allowed_driver },
 	[KEY_BACKEND]     = { SECTION_GRANT, "Backend",    true,  .parse_grant = parse_backend },
 	[KEY_LABEL]       = { SECTION_GRANT, "Label",      false, .parse_grant = parse_label },
+	[KEY_FORCE]       = { SECTION_GRANT, "Force",      false, .parse_grant = parse_force },
 };
 /* clang-format on */
 

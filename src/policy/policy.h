@@ -65,6 +65,7 @@ struct policy_decision {
 	const char *const
 		*allowed_drivers; /* that a member may stay on, beyond the built-in ones; NULL-terminated, or NULL */
 	unsigned int backends; /* enum policy_backend */
+	bool force; /* also while the host uses it: a disk that is mounted, a NIC that has an address */
 	enum policy_label_kind label_kind;
 	const char *
 		label; /* of POLICY_LABEL_STATIC, or the client's own for POLICY_LABEL_PEER (borrowed from the client) */

@@ -30,6 +30,7 @@ enum rule_key {
 	KEY_ALLOWED_DRIVERS,
 	KEY_BACKEND,
 	KEY_LABEL,
+	KEY_FORCE,
 	N_KEYS
 };
 
@@ -68,6 +69,7 @@ struct rule {
 	unsigned int backends;
 	enum policy_label_kind label_kind;
 	char *label;
+	bool force;
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 

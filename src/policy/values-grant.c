@@ -131,6 +131,18 @@ int parse_backend(const char *text, struct rule *rule, struct complaint *complai
 	return 0;
 }
 
+int parse_force(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "no", false }, { "yes", true } };
+	unsigned int value;
+	int r = find_word("Force", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->force = value;
+	return 0;
+}
+
 int parse_label(const char *text, struct rule *rule, struct complaint *complaint)
 {
 	size_t length = strlen(text);

@@ -39,6 +39,7 @@ int parse_group_scope(const char *text, struct rule *rule, struct complaint *com
 int parse_bystanders(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_allowed_driver(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_backend(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_force(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_label(const char *text, struct rule *rule, struct complaint *complaint);
 
 #endif

@@ -63,7 +63,7 @@ static void add_holder(struct json_build *build, const struct refusal *refusal)
 
 	add_device(build, refusal);
 	add_group(build, refusal);
-	json_build_text(build, "state", lease_state_name(refusal->state));
+	json_build_text(build, "state", refusal->host_has_it ? NULL : lease_state_name(refusal->state));
 	if (refusal->holder[0])
 		json_build_text(&list, NULL, refusal->holder);
 	json_build_add(build, "holders", json_build_end(&list));

@@ -365,6 +365,7 @@ static void grants_the_least_by_default(void **state)
 	assert_null(decision.allowed_drivers);
 	assert_int_equal(decision.backends, POLICY_BACKEND_ANY);
 	assert_int_equal(decision.label_kind, POLICY_LABEL_NONE);
+	assert_false(decision.force);
 }
 
 static void grants_scopes_and_backends(void **state)
@@ -395,6 +396,12 @@ static void allows_further_drivers_by_name(void **state)
 	assert_string_equal(decision.allowed_drivers[2], "i801");
 	assert_null(decision.allowed_drivers[3]);
 	policy_free(policy);
+}
+
+static void takes_from_the_host_only_when_told_to(void **state)
+{
+	assert_true(grant("Force=yes").force);
+	assert_false(grant("Force=no").force);
 }
 
 static void grants_labels(void **state)
@@ -448,6 +455,7 @@ static void a_deny_grants_nothing(void **state)
 	assert_int_equal(decision.action, POLICY_DENY);
 	assert_int_equal(decision.backends, 0);
 	assert_int_equal(decision.scope, POLICY_SINGLETON);
+	assert_false(decision.force);
 	assert_null(decision.label);
 	policy_free(policy);
 }
@@ -477,6 +485,7 @@ int main(void)
 		cmocka_unit_test(grants_scopes_and_backends),
 		cmocka_unit_test(parks_bystanders_only_when_told_to),
 		cmocka_unit_test(allows_further_drivers_by_name),
+		cmocka_unit_test(takes_from_the_host_only_when_told_to),
 		cmocka_unit_test(grants_labels),
 		cmocka_unit_test(gives_the_peers_own_label),
 		cmocka_unit_test(denies_a_client_without_the_label_it_should_bring),

@@ -51,7 +51,7 @@ static void lists_the_keys_when_none_is_near(void **state)
 	assert_policy_report(
 		"[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=deny\nMode=0600\n",
 		"t.policy:7:1: error: unknown key 'Mode' in [Grant], which takes Action, GroupScope, Bystanders, "
-		"AllowedDrivers, Backend, Label\n");
+		"AllowedDrivers, Backend, Label, Force\n");
 }
 
 static void names_the_section_a_key_belongs_in(void **state)
@@ -171,10 +171,11 @@ static void names_the_word_that_was_meant(void **state)
 		"t.policy:7:12: error: unknown value 'hole' of GroupScope; did you mean 'whole'?\n"
 		"t.policy:8:16: error: unknown value 'iomufd' of Backend; did you mean 'iommufd'?\n");
 	assert_policy_report(
-		"[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=maybe\nGroupScope=7\nBackend=cdev\n",
+		"[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=maybe\nGroupScope=7\nBackend=cdev\nForce=true\n",
 		"t.policy:6:8: error: unknown value 'maybe' of Action, which takes allow or deny\n"
 		"t.policy:7:12: error: unknown value '7' of GroupScope, which takes singleton or whole\n"
-		"t.policy:8:9: error: unknown value 'cdev' of Backend, which takes auto, iommufd or legacy\n");
+		"t.policy:8:9: error: unknown value 'cdev' of Backend, which takes auto, iommufd or legacy\n"
+		"t.policy:9:7: error: unknown value 'true' of Force, which takes no or yes\n");
 }
 
 static void takes_no_list_where_there_is_one_answer(void **state)
@@ -185,12 +186,14 @@ static void takes_no_list_where_there_is_one_answer(void **state)
 
 static void refuses_a_deny_that_grants(void **state)
 {
-	assert_policy_report("[Match]\nAddress=*\n[Client]\nUser=*\n"
-			     "[Grant]\nGroupScope=whole\nBackend=auto\nAction=deny\nLabel=none\nBystanders=park\n",
-			     "t.policy:6:1: error: 'GroupScope' together with Action=deny: a deny grants nothing\n"
-			     "t.policy:7:1: error: 'Backend' together with Action=deny: a deny grants nothing\n"
-			     "t.policy:9:1: error: 'Label' together with Action=deny: a deny grants nothing\n"
-			     "t.policy:10:1: error: 'Bystanders' together with Action=deny: a deny grants nothing\n");
+	assert_policy_report(
+		"[Match]\nAddress=*\n[Client]\nUser=*\n"
+		"[Grant]\nGroupScope=whole\nBackend=auto\nAction=deny\nLabel=none\nBystanders=park\nForce=no\n",
+		"t.policy:6:1: error: 'GroupScope' together with Action=deny: a deny grants nothing\n"
+		"t.policy:7:1: error: 'Backend' together with Action=deny: a deny grants nothing\n"
+		"t.policy:9:1: error: 'Label' together with Action=deny: a deny grants nothing\n"
+		"t.policy:10:1: error: 'Bystanders' together with Action=deny: a deny grants nothing\n"
+		"t.policy:11:1: error: 'Force' together with Action=deny: a deny grants nothing\n");
 }
 
 #define SINGLETONS "is about groups of several devices, which this rule does not admit; add GroupScope=whole\n"
