@@ -113,6 +113,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.client_socket = helper->options.client_socket,
 		.policy = helper->policy,
 		.address = job->address,
+		.for_address = job->for_address,
 		.snapshot = &job->snapshot,
 		.force = job->force,
 	};

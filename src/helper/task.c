@@ -26,10 +26,11 @@ static struct outcome outcome_of(enum helper_status status, enum helper_step ste
 	return (struct outcome){ .status = status, .step = step, .error = -r };
 }
 
-static int read_device(const struct task *task, struct device_state *ret_snapshot, struct pci_facts *ret_facts)
+static int read_from_sysfs(int sysfs_fd, const char *address, struct device_state *ret_snapshot,
+			   struct pci_facts *ret_facts)
 {
 	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
-	int r = pci_device_open(task->sysfs_fd, task->address, &device);
+	int r = pci_device_open(sysfs_fd, address, &device);
 
 	if (r < 0)
 		return r;
@@ -39,26 +40,43 @@ static int read_device(const struct task *task, struct device_state *ret_snapsho
 	return pci_device_read_snapshot(&device, ret_snapshot);
 }
 
+static bool read_device(const struct task *task, const char *address, struct device_state *ret_snapshot,
+			struct pci_facts *ret_facts, struct worker_report *report)
+{
+	int r = read_from_sysfs(task->sysfs_fd, address, ret_snapshot, ret_facts);
+
+	if (r == -ENOENT || r == -ENODEV) {
+		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
+		snprintf(report->reason, sizeof(report->reason), "there is no PCI device %s", address);
+	} else if (r < 0) {
+		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
+		snprintf(report->reason, sizeof(report->reason), "can't read %s in sysfs", address);
+	}
+	return r == 0;
+}
+
+/* The device that is to be moved is in the report; the one that it is moved for, if that is another, only looked at. */
 static void judge(const struct task *task, struct worker_report *report)
 {
 	const struct authority authority = { .decide = policy_decide,
 					     .policy = task->policy,
 					     .client_socket = task->client_socket };
+	bool parks = task->for_address[0] != '\0';
+	struct pci_facts facts, client_facts;
+	struct device_state client_snapshot;
+	const struct authority_device moved = { &report->snapshot, &facts },
+				      wanted = { &client_snapshot, &client_facts };
 	struct authority_answer answer;
-	struct pci_facts facts;
-	int r = read_device(task, &report->snapshot, &facts);
 
-	if (r == -ENOENT || r == -ENODEV) {
-		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
-		snprintf(report->reason, sizeof(report->reason), "there is no PCI device %s", task->address);
+	if (!read_device(task, task->address, &report->snapshot, &facts, report))
 		return;
-	}
-	if (r < 0) {
-		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
-		snprintf(report->reason, sizeof(report->reason), "can't read %s in sysfs", task->address);
+	if (parks && !read_device(task, task->for_address, &client_snapshot, &client_facts, report))
 		return;
-	}
-	authority_judge(&authority, task->client_fd, &report->snapshot, &facts, &answer);
+	strcpy(report->snapshot.moved_to, parks ? DRIVER_PARKING : DRIVER_VFIO);
+	if (parks)
+		authority_judge(&authority, task->client_fd, &wanted, &moved, &answer);
+	else
+		authority_judge(&authority, task->client_fd, &moved, NULL, &answer);
 	report->outcome = outcome_of(answer.status, HELPER_STEP_NONE, -answer.error);
 	report->force = answer.force;
 	memcpy(report->reason, answer.reason, sizeof(report->reason));

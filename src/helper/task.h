@@ -14,6 +14,8 @@ struct task {
 	const char *client_socket;
 	const struct policy *policy;
 	const char *address;
+	const char
+		*for_address; /* for judging: of the device that `address` is parked for; empty: it is itself wanted */
 	const struct device_state *snapshot; /* as journalled; not for judging */
 	bool force; /* whatever the host uses it for */
 };

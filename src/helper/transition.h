@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Moving one device to vfio-pci and back. The steps go through an ops struct: sysfs in the worker, a fake in the tests.
+ * Moving one device to vfio-pci or pci-stub, and back. The steps go through an ops struct: sysfs in the worker, a fake in the tests.
  * Both ways look at the state before each step and find work that is done already done: a killed helper repeats them.
  */
 #ifndef IOMMUD_HELPER_TRANSITION_H
@@ -40,13 +40,14 @@ struct outcome {
 };
 
 /*
- * Binds the device to vfio-pci, unless it is on a vfio driver. `saved` is what was journalled; a device that is not like
- * that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone. IN_USE: it was not touched.
+ * Binds the device to `saved->moved_to`, unless it is there already (on any vfio driver, if that is one). `saved` is what
+ * was journalled; a device that is not like that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone. IN_USE: it was not
+ * touched.
  */
 void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
 
 /*
- * Takes the device from vfio and makes it as `saved` says. Waits until the last descriptor of the device is closed.
+ * Takes the device from where it was moved and makes it as `saved` says. Waits until the last descriptor of the device is closed.
  * REPLACED: it is gone, or another one is there. A device that somebody has bound to a third driver is left there.
  */
 void transition_restore(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
