@@ -95,6 +95,34 @@ void job_restore(struct helper *helper, uint64_t connection, const struct helper
 		job_say(helper, connection, request->serial, HELPER_FAULT, HELPER_STEP_NONE, EAGAIN);
 }
 
+void job_find_holders(struct helper *helper, uint64_t connection, const struct helper_request *request)
+{
+	const struct transaction *transaction = journal_find(helper->journal, request->transaction);
+	struct job *job, *moving;
+
+	if (!transaction) {
+		refuse(helper, connection, request, HELPER_NO_SUCH_TRANSACTION);
+		return;
+	}
+	if (helper->n_jobs >= helper->options.max_workers) {
+		refuse(helper, connection, request, HELPER_BUSY);
+		return;
+	}
+	moving = job_find_address(helper, transaction->snapshot.id.address);
+	if (moving)
+		job_listen(moving);
+	job = job_new(helper, JOB_LOOKING, connection, request->serial, transaction->snapshot.id.address);
+	if (!job) {
+		job_say(helper, connection, request->serial, HELPER_FAULT, HELPER_STEP_NONE, ENOMEM);
+		return;
+	}
+	job->transaction = transaction->number;
+	if (moving)
+		job->nodes = moving->nodes;
+	if (job_start_worker(helper, job, task_find_holders) < 0)
+		job_finish_fault(helper, job, HELPER_STEP_NONE, -EAGAIN);
+}
+
 void jobs_undo_begun(struct helper *helper)
 {
 	const struct transaction *transaction;

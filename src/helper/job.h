@@ -12,6 +12,7 @@
 enum job_phase {
 	JOB_JUDGING, /* reads sysfs, asks the policy */
 	JOB_PREPARING, /* journalled; moves the device to vfio */
+	JOB_LOOKING, /* for who has it; the only one that may be beside another job of the device */
 	JOB_RESTORING, /* puts it back: asked for, or because a prepare can't stand */
 };
 
@@ -28,6 +29,7 @@ struct job {
 	char address[DEVICE_ADDRESS_MAX];
 	uint64_t transaction; /* not yet while JUDGING */
 	struct device_state snapshot;
+	struct holder_nodes nodes; /* as far as its worker, or the one that blocks, has said */
 	bool force; /* by the rule that allowed it */
 	struct worker worker;
 	struct outcome fault; /* of the prepare that is being undone; status OK: none that anyone is to be told */
@@ -40,6 +42,7 @@ struct job {
 /* Each replies by itself, now or later. `client_fd` is the job's. */
 void job_prepare(struct helper *helper, uint64_t connection, const struct helper_request *request, int client_fd);
 void job_restore(struct helper *helper, uint64_t connection, const struct helper_request *request);
+void job_find_holders(struct helper *helper, uint64_t connection, const struct helper_request *request);
 
 /* Puts back what a former helper left half done. */
 void jobs_undo_begun(struct helper *helper);

@@ -14,7 +14,10 @@
 #include "helper/authority.h"
 #include "helper/in-use.h"
 #include "helper/pci.h"
+#include "helper/vfio-modules.h"
+#include "topology/viability.h"
 #include "util/cleanup.h"
+#include "util/fileio.h"
 
 static void close_device(struct pci_device *device)
 {
@@ -126,10 +129,38 @@ static void release(void *userdata)
 	in_use_release(&move->in_use);
 }
 
+/* A device that is on a vfio driver stays on it: no module is looked for. */
+static void choose_driver(const struct move *move, char ret[DEVICE_DRIVER_MAX])
+{
+	struct vfio_modules modules = { .sysfs_fd = move->task->sysfs_fd,
+					.device_fd = move->device.fd,
+					.folder = move->task->modules };
+	char modalias[128] = "";
+
+	strcpy(ret, VFIO_DRIVER_GENERIC);
+	if (driver_is_vfio(move->task->snapshot->driver))
+		return;
+	(void)read_file_at(move->device.fd, "modalias", modalias, sizeof(modalias));
+	vfio_driver_choose(&vfio_modules_ops, &modules, modalias, ret);
+}
+
+/* Once the device is being unbound, sysfs does not show its node any more: said before. */
+static void say_nodes(const struct move *move)
+{
+	struct worker_report report;
+
+	memset(&report, 0, sizeof(report));
+	holder_nodes_read(move->task->sysfs_fd, move->device.fd, &report.nodes);
+	report.outcome.step = HELPER_STEP_SNAPSHOT;
+	worker_say(move->channel, &report);
+}
+
 static void run_transition(struct move *move, transition_fn transition, struct outcome *ret, enum helper_status gone)
 {
+	char vfio_driver[DEVICE_DRIVER_MAX] = VFIO_DRIVER_GENERIC;
 	const struct transition steps = { .ops = &pci_device_ops,
 					  .device = &move->device,
+					  .vfio_driver = vfio_driver,
 					  .announce = announce,
 					  .claim = claim,
 					  .release = release,
@@ -147,6 +178,10 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 		ret->undone = true;
 		return;
 	}
+	if (transition == transition_prepare)
+		choose_driver(move, vfio_driver);
+	else
+		say_nodes(move);
 	transition(&steps, move->task->snapshot, ret);
 }
 
@@ -175,4 +210,22 @@ void task_prepare(void *userdata, int channel)
 void task_restore(void *userdata, int channel)
 {
 	run_move(userdata, channel, transition_restore, HELPER_REPLACED);
+}
+
+/* It needs no lock: it only looks, and the device's is held by the worker that waits for those it looks for. */
+void task_find_holders(void *userdata, int channel)
+{
+	const struct task *task = userdata;
+	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
+	struct holder_nodes nodes = *task->nodes;
+	struct worker_report report;
+	int r;
+
+	memset(&report, 0, sizeof(report));
+	report.done = true;
+	if (pci_device_open(task->sysfs_fd, task->address, &device) == 0)
+		holder_nodes_read(task->sysfs_fd, device.fd, &nodes);
+	r = holders_find("/proc", &nodes, &report.holders);
+	report.outcome = r < 0 ? outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r) : outcome_of(HELPER_OK, HELPER_STEP_NONE, 0);
+	worker_say(channel, &report);
 }

@@ -11,8 +11,6 @@
 
 #include "topology/viability.h"
 
-#define VFIO_DRIVER "vfio-pci"
-
 static void announce(const struct transition *transition, enum helper_step step)
 {
 	if (transition->announce)
@@ -94,7 +92,7 @@ static struct outcome move_to_vfio(const struct transition *transition, const st
 {
 	int r;
 
-	r = set_override(transition, VFIO_DRIVER);
+	r = set_override(transition, transition->vfio_driver);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_OVERRIDE, r);
 	if (saved->driver[0]) {
@@ -104,10 +102,10 @@ static struct outcome move_to_vfio(const struct transition *transition, const st
 		if (r < 0)
 			return outcome_fault(HELPER_STEP_UNBIND, r);
 	}
-	r = bind(transition, VFIO_DRIVER);
+	r = bind(transition, transition->vfio_driver);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_BIND, r);
-	r = verify(transition, VFIO_DRIVER);
+	r = verify(transition, transition->vfio_driver);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_VERIFY, r);
 	return outcome_ok();
@@ -144,7 +142,7 @@ void transition_prepare(const struct transition *transition, const struct device
 		*ret = outcome_ok();
 		return;
 	}
-	r = transition->ops->has_driver(transition->device, VFIO_DRIVER);
+	r = transition->ops->has_driver(transition->device, transition->vfio_driver);
 	if (r < 0) {
 		*ret = outcome_fault(HELPER_STEP_BIND, r);
 		ret->undone = true;
@@ -193,7 +191,7 @@ static struct outcome put_override_back(const struct transition *transition, con
 
 static bool override_is_ours(const struct device_state *now, const struct device_state *saved)
 {
-	return strcmp(now->driver_override, VFIO_DRIVER) == 0 ||
+	return driver_is_vfio(now->driver_override) ||
 	       (saved->driver[0] && strcmp(now->driver_override, saved->driver) == 0);
 }
 

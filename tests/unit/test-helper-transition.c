@@ -140,7 +140,7 @@ static struct outcome run(struct fake *fake, const struct device_state *saved,
 			  void (*move)(const struct transition *, const struct device_state *, struct outcome *))
 {
 	const struct transition transition = {
-		.ops = &fake_ops, .device = fake, .announce = announce, .userdata = fake
+		.ops = &fake_ops, .device = fake, .vfio_driver = "vfio-pci", .announce = announce, .userdata = fake
 	};
 	struct outcome outcome;
 
