@@ -120,6 +120,11 @@ void release_failed(struct lease *lease);
 void release_resume(struct lease *lease);
 void release_expire(struct lease *lease);
 
+/* ---- holders.c ---- */
+
+/* The lease has begun to linger: asks who has its devices, and publishes the event when that is known, or can't be. */
+void holders_ask(struct lease *lease);
+
 /* ---- recover.c ---- */
 
 void recover_begin(struct broker *broker);

@@ -31,8 +31,7 @@ static void read_number(int fd, const char *path, dev_t *ret)
 	unsigned int major_number, minor_number;
 	char text[32];
 
-	if (read_file_at(fd, path, text, sizeof(text)) == 0 &&
-	    sscanf(text, "%u:%u", &major_number, &minor_number) == 2)
+	if (read_file_at(fd, path, text, sizeof(text)) == 0 && sscanf(text, "%u:%u", &major_number, &minor_number) == 2)
 		*ret = makedev(major_number, minor_number);
 }
 

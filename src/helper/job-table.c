@@ -150,7 +150,12 @@ void job_listen(struct job *job)
 
 void job_say_timed_out(struct helper *helper, struct job *job)
 {
-	job_say(helper, job->connection, job->serial, HELPER_TIMED_OUT, job->step, 0);
+	struct helper_reply reply = reply_new(job->serial, HELPER_TIMED_OUT);
+
+	reply.step = job->step;
+	if (job->phase == JOB_LOOKING)
+		reply.transaction = job->transaction;
+	connection_reply(helper, job->connection, &reply);
 	if (!job->asked_restore)
 		job->connection = 0;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/capability.h>
 #include <sys/file.h>
 
 #include "helper/authority.h"
@@ -27,6 +28,21 @@ static void close_device(struct pci_device *device)
 static struct outcome outcome_of(enum helper_status status, enum helper_step step, int r)
 {
 	return (struct outcome){ .status = status, .step = step, .error = -r };
+}
+
+/* What only the look for holders needs. Dropping what one has can't fail. */
+static void drop_looking(void)
+{
+	static const cap_value_t looking[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
+	cap_t capabilities = cap_get_proc();
+
+	if (!capabilities)
+		return;
+	(void)cap_set_flag(capabilities, CAP_EFFECTIVE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_PERMITTED, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_INHERITABLE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_proc(capabilities);
+	cap_free(capabilities);
 }
 
 static int read_device(const struct task *task, struct device_state *ret_snapshot, struct pci_facts *ret_facts)
@@ -73,6 +89,7 @@ void task_judge(void *userdata, int channel)
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
+	drop_looking();
 	judge(userdata, &report);
 	worker_say(channel, &report);
 }
@@ -195,6 +212,7 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
+	drop_looking();
 	run_transition(&move, transition, &report.outcome, gone);
 	pci_device_close(&move.device);
 	if (report.outcome.status == HELPER_IN_USE)
@@ -226,6 +244,7 @@ void task_find_holders(void *userdata, int channel)
 	if (pci_device_open(task->sysfs_fd, task->address, &device) == 0)
 		holder_nodes_read(task->sysfs_fd, device.fd, &nodes);
 	r = holders_find("/proc", &nodes, &report.holders);
-	report.outcome = r < 0 ? outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r) : outcome_of(HELPER_OK, HELPER_STEP_NONE, 0);
+	report.outcome =
+		r < 0 ? outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r) : outcome_of(HELPER_OK, HELPER_STEP_NONE, 0);
 	worker_say(channel, &report);
 }

@@ -48,7 +48,10 @@ enum helper_operation {
 	 * has errors and the old one stays. No descriptor.
 	 */
 	HELPER_RELOAD = 5,
-	/* Who has descriptors of the device of `transaction`. No descriptor. */
+	/*
+	 * Who has descriptors of the device of `transaction`: asked while a RESTORE waits. It looks at all processes. Every
+	 * reply, whatever its status, names the transaction. No descriptor.
+	 */
 	HELPER_HOLDERS = 6,
 };
 

@@ -67,7 +67,10 @@ static const struct vfio_driver_ops table_ops = { .look_up = table_look_up,
 						  .is_loaded = table_is_loaded,
 						  .load = table_load };
 
-#define GENERIC { "vfio_pci", 7 }
+#define GENERIC               \
+	{                     \
+		"vfio_pci", 7 \
+	}
 
 static void expect(struct table *table, const char *modalias, const char *driver)
 {
@@ -160,7 +163,7 @@ static void knows_both_spellings_of_a_name(void **state)
 
 static void asks_nothing_for_a_modalias_that_is_none(void **state)
 {
-	static const char *const bad[] = { "",		 "pci:",	"usb:v0000",	    "pci:v*d*", "pci:v00 0",
+	static const char *const bad[] = { "",           "pci:",        "usb:v0000",        "pci:v*d*", "pci:v00 0",
 					   "pci:v00\n1", "vfio_pci:v0", "pci:v[0-9]d0000?", NULL };
 	struct table table = { .modules = { { "mlx5_vfio_pci", 5 } }, .n = 1, .loaded = " vfio-pci mlx5_vfio_pci " };
 	char large[300];
@@ -208,7 +211,8 @@ static int start(void **state)
 	strcpy(folder.path, "/tmp/iommud-modules-XXXXXX");
 	assert_non_null(mkdtemp(folder.path));
 	run("mkdir -p %s/lib/modules/6.1.0 %s/sys/bus/pci/drivers/vfio-pci", folder.path, folder.path);
-	run("touch %s/lib/modules/6.1.0/modules.builtin %s/sys/bus/pci/drivers/vfio-pci/bind", folder.path, folder.path);
+	run("touch %s/lib/modules/6.1.0/modules.builtin %s/sys/bus/pci/drivers/vfio-pci/bind", folder.path,
+	    folder.path);
 	make_module(&folder, "vfio-pci", "vfio_pci:v*d*sv*sd*bc*sc*i*");
 	make_module(&folder, "mlx5-vfio-pci", "vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*");
 	make_module(&folder, "some-vfio-pci", "vfio_pci:v000015B3d*sv*sd*bc*sc*i*");
@@ -320,7 +324,8 @@ int main(void)
 		cmocka_unit_test(never_takes_a_driver_that_does_not_look_like_one_of_vfios),
 		cmocka_unit_test(knows_both_spellings_of_a_name),
 		cmocka_unit_test(asks_nothing_for_a_modalias_that_is_none),
-		cmocka_unit_test_setup_teardown(libkmod_finds_the_modules_of_a_device_with_their_wildcards, start, stop),
+		cmocka_unit_test_setup_teardown(libkmod_finds_the_modules_of_a_device_with_their_wildcards, start,
+						stop),
 		cmocka_unit_test_setup_teardown(chooses_by_what_is_in_sysfs, start, stop),
 		cmocka_unit_test_setup_teardown(asks_udev_by_an_event_of_the_device_and_waits, start, stop),
 		cmocka_unit_test(without_modules_none_is_found),
