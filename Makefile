@@ -37,8 +37,9 @@ LIBS = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread
 LAYERS := util topology policy hw broker varlink
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(foreach dir,$(1),$(wildcard src/$(dir)/*.c))))
 CORE := $(BUILD)/libcore.a
-DAEMON_OBJECTS := $(call objects,daemon)
 # main() apart, so that tests can link the rest.
+DAEMON_MAIN := $(BUILD)/obj/src/daemon/main.o
+DAEMON_OBJECTS := $(filter-out $(DAEMON_MAIN),$(call objects,daemon))
 HELPER_MAIN := $(BUILD)/obj/src/helper/main.o
 HELPER_OBJECTS := $(filter-out $(HELPER_MAIN),$(call objects,helper))
 LIBIOMMUD_OBJECTS := $(call objects,libiommud)
@@ -82,7 +83,7 @@ $(CORE): $(call objects,$(LAYERS))
 	@rm -f $@
 	$(call say,AR)ar rcs $@ $^
 
-$(BUILD)/iommud: $(DAEMON_OBJECTS) $(CORE)
+$(BUILD)/iommud: $(DAEMON_MAIN) $(DAEMON_OBJECTS) $(CORE)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/iommud-helper: $(HELPER_MAIN) $(HELPER_OBJECTS) $(call objects,util topology policy)

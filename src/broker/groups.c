@@ -38,13 +38,24 @@ int groups_hold(struct broker *broker, struct lease *lease)
 	return 0;
 }
 
+/* Only leases that recover.c found share a group: the devices of one former lease are one lease each by then. */
+static struct lease *find_other_holder(struct broker *broker, const struct lease *lease, unsigned int group)
+{
+	struct lease *other;
+
+	list_for_each(other, &broker->leases, link)
+		if (other != lease && lease_holds_group(other, group))
+			return other;
+	return NULL;
+}
+
 void groups_let_go(struct broker *broker, struct lease *lease)
 {
 	for (size_t i = 0; i < lease->n_devices; i++) {
 		struct group_state *state = group_state_get(broker, lease->devices[i].group);
 
 		if (state && state->holder == lease)
-			state->holder = NULL;
+			state->holder = find_other_holder(broker, lease, lease->devices[i].group);
 	}
 }
 

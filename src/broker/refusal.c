@@ -35,13 +35,12 @@ void refusal_clear(struct refusal *refusal)
 	*refusal = (struct refusal){ 0 };
 }
 
-/* The helper's text is the kernel's names and numbers; it need not end. */
 static void refuse_in_use(struct refusal *refusal, const struct lease_device *device, const char *detail,
 			  const struct policy_decision *decision)
 {
 	refusal->group = device->group;
 	refusal->host_has_it = true;
-	snprintf(refusal->holder, sizeof(refusal->holder), "%.*s", HELPER_DETAIL_MAX - 1, detail);
+	snprintf(refusal->holder, sizeof(refusal->holder), "%s", detail);
 	refusal_set(refusal, REFUSAL_BUSY,
 		    "%s is in use by the host: %s; end that use, or take it by Force=yes in %s:%u", device->id.address,
 		    refusal->holder, decision->file ? decision->file : "the rule", decision->line);

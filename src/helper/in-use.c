@@ -57,6 +57,7 @@ static int for_each_folder(int folder, visit_fn visit, void *userdata)
 	return r ? r : -errno;
 }
 
+/* The text goes to logs and into JSON, and interfaces may have any name. */
 __attribute__((format(printf, 2, 3))) static int used(struct in_use *in_use, const char *format, ...)
 {
 	va_list args;
@@ -64,6 +65,9 @@ __attribute__((format(printf, 2, 3))) static int used(struct in_use *in_use, con
 	va_start(args, format);
 	vsnprintf(in_use->detail, sizeof(in_use->detail), format, args);
 	va_end(args);
+	for (char *p = in_use->detail; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
 	return 1;
 }
 

@@ -157,6 +157,7 @@ static int receive(struct helper_client *client)
 	/* Texts of another process: they end where we say. */
 	reply.address[sizeof(reply.address) - 1] = '\0';
 	reply.driver[sizeof(reply.driver) - 1] = '\0';
+	reply.detail[sizeof(reply.detail) - 1] = '\0';
 	for (size_t i = 0; i < HELPER_HOLDERS_MAX; i++)
 		reply.holders[i].comm[HELPER_COMM_MAX - 1] = '\0';
 	if (reply.n_holders > HELPER_HOLDERS_MAX)

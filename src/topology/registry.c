@@ -292,17 +292,22 @@ uint64_t registry_generation(const struct registry *registry)
 	return registry->generation;
 }
 
-static bool parameter_is_on(int sysfs_fd, const char *path)
+/* 1: on, 0: off, -1: the module is not there. */
+static int read_parameter(int sysfs_fd, const char *path)
 {
 	char text[8];
 
-	return read_file_at(sysfs_fd, path, text, sizeof(text)) == 0 && strcmp(text, "Y") == 0;
+	if (read_file_at(sysfs_fd, path, text, sizeof(text)) < 0)
+		return -1;
+	return strcmp(text, "Y") == 0;
 }
 
 bool registry_unsafe_interrupts_allowed(struct registry *registry)
 {
-	return parameter_is_on(registry->sysfs_fd, "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts") ||
-	       parameter_is_on(registry->sysfs_fd, "module/iommufd/parameters/allow_unsafe_interrupts");
+	int type1 = read_parameter(registry->sysfs_fd, "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
+	int iommufd = read_parameter(registry->sysfs_fd, "module/iommufd/parameters/allow_unsafe_interrupts");
+
+	return type1 != 0 && iommufd != 0 && (type1 == 1 || iommufd == 1);
 }
 
 int registry_open_device(struct registry *registry, const struct device *device)

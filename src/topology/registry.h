@@ -58,7 +58,10 @@ struct list_link *registry_groups(struct registry *registry);
 /* Grows with every change of anything. */
 uint64_t registry_generation(const struct registry *registry);
 
-/* Whether vfio_iommu_type1 or iommufd was loaded with allow_unsafe_interrupts=1: read now, from sysfs. */
+/*
+ * Whether allow_unsafe_interrupts is on in each of vfio_iommu_type1 and iommufd that is loaded, and one is: read now, from
+ * sysfs. With one of two, the descriptors of the other's backend would be refused by the kernel later.
+ */
 bool registry_unsafe_interrupts_allowed(struct registry *registry);
 
 /* The folder of a device, opened now (the caller's), for re-checks between judging and sending. Negative errno. */

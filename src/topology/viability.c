@@ -59,8 +59,8 @@ static int judge_interrupts(const struct group *group, bool allowed, struct verd
 	    group->id);
 	SAY(blocker.remedy,
 	    "turn interrupt remapping on in the firmware's setup (and no intremap=off for the kernel), or "
-	    "load vfio_iommu_type1 or iommufd with allow_unsafe_interrupts=1: then who holds a device can "
-	    "forge the host's interrupts");
+	    "set allow_unsafe_interrupts=1 for vfio_iommu_type1 and iommufd, as far as they are loaded: then who "
+	    "holds a device can forge the host's interrupts");
 	return verdict_add(verdict, &blocker);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Log lines: to the journal with structured fields when standard error is the journal's stream, else to standard error
- * as "<priority>ident: text". Thread-safe; never blocks for long, never fails, keeps errno.
+ * as "ident: text". Thread-safe; never blocks for long, never fails, keeps errno.
  * Library code (util, topology, policy, hw) logs at LOG_DEBUG at most; who decides logs once.
  */
 #ifndef IOMMUD_UTIL_LOG_H

@@ -64,6 +64,8 @@ static void prepare(struct fake_helper *helper, const struct helper_request *req
 		reply->status = helper->fail_status;
 		reply->error = EBUSY;
 		reply->step = HELPER_STEP_UNBIND;
+		if (helper->fail_status == HELPER_IN_USE)
+			strcpy(reply->detail, "eth0 has the address 192.0.2.1");
 		return;
 	}
 	must(helper->n_transactions < FAKE_TRANSACTIONS, "transactions");

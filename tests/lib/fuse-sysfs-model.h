@@ -20,6 +20,8 @@ struct model_device {
 	char address[MODEL_NAME_MAX];
 	char driver[MODEL_NAME_MAX];
 	char driver_override[MODEL_NAME_MAX];
+	char disk[MODEL_NAME_MAX];
+	char interface[MODEL_NAME_MAX];
 	uint64_t node;
 	bool locked; /* somebody is in bind, unbind or driver_override */
 	bool held; /* a descriptor is out */

@@ -80,6 +80,11 @@ static bool is_on_vfio(const struct model_device *device)
 	return strstr(device->driver, "vfio") != NULL;
 }
 
+static bool is_on_host_driver(const struct model_device *device)
+{
+	return device->driver[0] && !is_on_vfio(device);
+}
+
 static void put_uevent(struct pass *pass, const struct model_device *device)
 {
 	const struct fuse_sysfs_device *is = &device->is;
@@ -115,6 +120,32 @@ static void show_device(struct pass *pass, const struct model_device *device)
 		put(pass, "iommu_group", MODEL_LINK, "../../../kernel/iommu_groups/%d", is->group);
 	if (is_on_vfio(device))
 		put_folder(pass, "vfio-dev");
+	if (is_on_host_driver(device) && device->disk[0])
+		put_folder(pass, "block");
+	if (is_on_host_driver(device) && device->interface[0])
+		put_folder(pass, "net");
+}
+
+/* "block/NAME" and "net/NAME". */
+static void show_host(struct pass *pass, const struct model_device *device, const char *rest)
+{
+	const char *slash = strchr(rest, '/');
+
+	if (!is_on_host_driver(device)) {
+		return;
+	} else if (strcmp(rest, "block") == 0 && device->disk[0]) {
+		put_folder(pass, device->disk);
+	} else if (strcmp(rest, "net") == 0 && device->interface[0]) {
+		put_folder(pass, device->interface);
+	} else if (strncmp(rest, "block/", 6) == 0 && strcmp(slash + 1, device->disk) == 0) {
+		put(pass, "subsystem", MODEL_LINK, "../../../../../class/block");
+		put(pass, "dev", MODEL_FILE, "7:%u\n", device->is.disk_minor);
+	} else if (strncmp(rest, "net/", 4) == 0 && strcmp(slash + 1, device->interface) == 0) {
+		put(pass, "subsystem", MODEL_LINK, "../../../../../class/net");
+		put(pass, "ifindex", MODEL_FILE, "1000\n");
+		put(pass, "flags", MODEL_FILE, "0x1002\n");
+		put(pass, "upper_br0", MODEL_LINK, "../../../../virtual/net/br0");
+	}
 }
 
 /* The number of vfioN is the device's inode: unique, and another after a replug. */
@@ -141,8 +172,10 @@ static void show_below_devices(struct pass *pass, struct model *model, const cha
 	if (sscanf(path, "%63[^/]/%63s", address, rest) < 1)
 		return;
 	device = model_find_device(model, address);
-	if (device && rest[0])
+	if (device && strncmp(rest, "vfio-dev", 8) == 0)
 		show_vfio(pass, device, rest);
+	else if (device && rest[0])
+		show_host(pass, device, rest);
 	else if (device)
 		show_device(pass, device);
 }

@@ -347,6 +347,8 @@ void fuse_sysfs_add_device(struct fuse_sysfs *sysfs, const struct fuse_sysfs_dev
 	device->is = *is;
 	copy_name(device->address, is->address);
 	copy_name(device->driver, is->driver);
+	copy_name(device->disk, is->disk);
+	copy_name(device->interface, is->interface);
 	copy_name(device->driver_override, is->driver_override);
 	pthread_mutex_lock(&sysfs->model.mutex);
 	must(!model_find_device(&sysfs->model, is->address), "there is one already", is->address);

@@ -43,6 +43,10 @@ struct fuse_sysfs_device {
 	const char *driver_override; /* NULL: none */
 	uint64_t serial; /* Device Serial Number capability; 0: none */
 	bool bridge; /* header type 1 */
+	/* What a driver of the host's makes of it; NULL: nothing. */
+	const char *disk; /* block/NAME below it, the block device 7:disk_minor (a loop device) */
+	unsigned int disk_minor;
+	const char *interface; /* net/NAME below it, down, with the bridge br0 upon it */
 	unsigned int memory_minor; /* vfioN/dev is 1:this, of a node that can be opened anywhere; 0: 510:N */
 };
 

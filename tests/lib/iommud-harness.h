@@ -26,7 +26,7 @@
 #define SPARE "0000:00:04.0" /* e1000e, group 4: Bob only */
 #define IDLE "0000:00:05.0" /* on a vfio driver already, group 5 */
 #define TWIN_A "0000:00:06.0" /* e1000e, group 6, with TWIN_B: Alice with the label blue, Bob with red */
-#define TWIN_B "0000:00:06.1" /* no driver */
+#define TWIN_B "0000:00:06.1" /* on a vfio driver already */
 #define CROWD_A "0000:00:07.0" /* e1000e, group 7, with CROWD_B: Alice, whole group */
 #define CROWD_B "0000:00:07.1" /* on nvme, which is in the way */
 #define FORBIDDEN "0000:00:08.0" /* group 8, denied to all by the first rule */
@@ -66,7 +66,7 @@ void machine_kill_iommud(struct machine *machine);
 void machine_kill_helper(struct machine *machine);
 /*
  * Runs "$IOMMUD_BUILD/PROGRAM ARGUMENT..." (NULL-terminated) as this user to its end, with $IOMMUD_SOCKET and
- * $IOMMUD_DAEMON set. Returns the exit status, -1 for a signal, and all that it printed (free()).
+ * $IOMMUD_DAEMON set, and nothing on standard input. Returns the exit status, -1 for a signal, and all that it printed (free()).
  */
 int machine_run(struct machine *machine, uid_t uid, char **ret_output, const char *program, ...)
 	__attribute__((sentinel));
@@ -76,6 +76,8 @@ void machine_write(struct machine *machine, const char *name, const char *text);
 /* The rules that all of the above is about; they are in this file. */
 extern const char machine_rules[];
 #define RULES_FILE "policy/10-test.policy"
+/* The hook that machine_wait_tree() lives by; one of a test's own must call it. */
+int machine_hook(void *userdata, const struct fuse_sysfs_write *write);
 /* SIGHUP. */
 void machine_reload(struct machine *machine);
 /* Makes DIR/dev/vfio/devices/vfioN of a device with another node's number, or (0) without any. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Programs of ours that run to their end, on the machine of iommud-harness.h. */
+/* Processes of iommud-harness.h: programs of ours that run to their end, and a look at those that don't. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -53,9 +54,10 @@ static __attribute__((noreturn)) void exec_program(const struct machine *machine
 	snprintf(folder, sizeof(folder), "%s/bin", machine->dir);
 	snprintf(program, sizeof(program), "%s/%s", folder, arguments[0]);
 	snprintf(iommud, sizeof(iommud), "%s/iommud", build_folder());
-	if (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
-	    setenv("LD_LIBRARY_PATH", folder, 1) < 0 || setenv("IOMMUD_SOCKET", machine->socket, 1) < 0 ||
-	    setenv("IOMMUD_DAEMON", iommud, 1) < 0 || unsetenv("NOTIFY_SOCKET") < 0)
+	if (dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+	    dup2(output, STDERR_FILENO) < 0 || setenv("LD_LIBRARY_PATH", folder, 1) < 0 ||
+	    setenv("IOMMUD_SOCKET", machine->socket, 1) < 0 || setenv("IOMMUD_DAEMON", iommud, 1) < 0 ||
+	    unsetenv("NOTIFY_SOCKET") < 0)
 		_exit(126);
 	machine_become(uid);
 	if (setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0)
@@ -85,4 +87,19 @@ int machine_run(struct machine *machine, uid_t uid, char **ret_output, const cha
 	close(output[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+size_t machine_count_fds(const struct machine *machine)
+{
+	char path[64];
+	size_t n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", machine->iommud);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
 }

@@ -328,6 +328,7 @@ static void whatever_fails_everything_is_put_back(void **state)
 		{ HELPER_FAULT, REFUSAL_PREPARE_FAILED },
 		{ HELPER_REFUSED, REFUSAL_DENIED },
 		{ HELPER_BUSY, REFUSAL_BUSY },
+		{ HELPER_IN_USE, REFUSAL_BUSY },
 		{ HELPER_TIMED_OUT, REFUSAL_TIMED_OUT },
 		{ HELPER_POLICY_DIFFERS, REFUSAL_PREPARE_FAILED },
 		{ HELPER_NO_SUCH_DEVICE, REFUSAL_PREPARE_FAILED },
@@ -354,6 +355,37 @@ static void whatever_fails_everything_is_put_back(void **state)
 	/* The connection to the helper, on both ends, came with the first. */
 	assert_int_equal(count_open_fds(), fds + 2);
 	peer_free(alice);
+}
+
+/* What uses it, and the rule that could say otherwise. */
+static void what_the_host_uses_is_busy(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	strcpy(rig->fake.fail_address, NIC);
+	rig->fake.fail_status = HELPER_IN_USE;
+	rig_acquire(rig, alice, NIC, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_BUSY);
+	assert_string_equal(rig->outcome.message,
+			    NIC " is in use by the host: eth0 has the address 192.0.2.1; end that "
+				"use, or take it by Force=yes in t.policy:1");
+	assert_string_equal(rig_driver(rig, NIC), "e1000e");
+	assert_true(list_is_empty(broker_leases(rig->broker)));
+	peer_free(alice);
+}
+
+static void explain_says_that_the_host_is_not_asked(void **state)
+{
+	static const char rules[] = RULE("Address=" NIC, "1000", "Force=yes");
+	struct rig *rig = *state;
+	struct explanation explanation;
+	char refused[1024];
+
+	assert_int_equal(broker_set_policy(rig->broker, rig_policy(rules), refused, sizeof(refused)), 0);
+	assert_int_equal(broker_explain(rig->broker, &rig->alice, NIC, NULL, &explanation), 0);
+	assert_string_equal(explanation.plan[0], NIC " is unbound from e1000e, even if the host uses it (Force=yes)");
+	explanation_clear(&explanation);
 }
 
 static void a_node_that_can_not_be_opened_puts_everything_back(void **state)
@@ -688,6 +720,25 @@ static void a_restore_that_dies_with_the_helper_is_asked_for_again(void **state)
 	assert_true(list_is_empty(broker_leases(rig->broker)));
 }
 
+static void a_helper_that_comes_back_leaves_leases_that_live_alone(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	rig_acquire(rig, alice, NIC, NULL, NULL);
+	fake_helper_kill(&rig->fake);
+	rig_settle(rig);
+	broker_expire(rig->broker, UINT64_MAX - 1);
+	rig_settle(rig);
+	assert_true(rig->fake.n_requests[HELPER_NEXT] >= 2);
+	assert_int_equal(rig_state(rig, rig->outcome.lease), LEASE_ACTIVE);
+	assert_string_equal(rig_driver(rig, NIC), "vfio-pci");
+	assert_false(rig_saw(rig, "leaseRecovered"));
+	peer_free(alice);
+	rig_settle(rig);
+	assert_string_equal(rig_driver(rig, NIC), "e1000e");
+}
+
 static void what_a_former_broker_left_is_put_back(void **state)
 {
 	struct rig *rig = *state;
@@ -865,6 +916,8 @@ int main(void)
 		CASE(repeated_and_too_many_devices_are_refused),
 		CASE(nobody_releases_what_is_not_his),
 		CASE(whatever_fails_everything_is_put_back),
+		CASE(what_the_host_uses_is_busy),
+		CASE(explain_says_that_the_host_is_not_asked),
 		CASE(a_node_that_can_not_be_opened_puts_everything_back),
 		CASE(waits_for_udev_and_no_longer_than_it_may),
 		CASE(what_changed_between_judging_and_sending_is_not_sent),
@@ -880,6 +933,7 @@ int main(void)
 		CASE(a_helper_that_dies_while_preparing_is_asked_to_put_back_later),
 		CASE(a_request_that_dies_with_the_helper_is_refused),
 		CASE(a_restore_that_dies_with_the_helper_is_asked_for_again),
+		CASE(a_helper_that_comes_back_leaves_leases_that_live_alone),
 		CASE(what_a_former_broker_left_is_put_back),
 		CASE(without_a_helper_the_refusal_says_so),
 		CASE(a_driver_that_comes_to_a_leased_group_is_a_violation),

@@ -124,6 +124,20 @@ static void allows_what_the_policy_allows(void **state)
 	assert_int_equal(asked_uid, geteuid());
 }
 
+static void force_is_the_rules(void **state)
+{
+	const struct pci_facts facts = { .group_size = 1 };
+	const struct sockets *sockets = *state;
+
+	allow(POLICY_SINGLETON);
+	assert_false(judge(sockets, sockets->accepted, &facts).force);
+	next_decision.force = true;
+	assert_true(judge(sockets, sockets->accepted, &facts).force);
+	/* And of a rule that allows. */
+	next_decision.action = POLICY_DENY;
+	assert_false(judge(sockets, sockets->accepted, &facts).force);
+}
+
 static void refuses_what_the_policy_denies_and_says_why(void **state)
 {
 	const struct pci_facts facts = { .group_size = 1 };
@@ -268,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(allows_what_the_policy_allows),
+		TEST(force_is_the_rules),
 		TEST(refuses_what_the_policy_denies_and_says_why),
 		TEST(a_singleton_rule_gives_no_part_of_a_group),
 		TEST(some_devices_no_rule_can_give),

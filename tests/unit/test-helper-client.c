@@ -275,10 +275,12 @@ static void ends_the_texts_of_a_reply(void **state)
 	reply.serial = take(fixture, NULL).serial;
 	memset(reply.address, 'a', sizeof(reply.address));
 	memset(reply.driver, 'd', sizeof(reply.driver));
+	memset(reply.detail, 'e', sizeof(reply.detail));
 	assert_int_equal(send(fixture->helper, &reply, sizeof(reply), MSG_NOSIGNAL), sizeof(reply));
 	assert_int_equal(helper_client_dispatch(fixture->client), 0);
 	assert_int_equal(strnlen(fixture->last.address, DEVICE_ADDRESS_MAX), DEVICE_ADDRESS_MAX - 1);
 	assert_int_equal(strnlen(fixture->last.driver, DEVICE_DRIVER_MAX), DEVICE_DRIVER_MAX - 1);
+	assert_int_equal(strnlen(fixture->last.detail, HELPER_DETAIL_MAX), HELPER_DETAIL_MAX - 1);
 }
 
 static void does_not_block_when_the_socket_is_full(void **state)
@@ -330,9 +332,9 @@ static void says_that_no_helper_runs(void **state)
 
 static void has_a_text_for_everything(void **state)
 {
-	for (uint32_t status = HELPER_OK; status <= HELPER_REPLACED; status++)
+	for (uint32_t status = HELPER_OK; status <= HELPER_IN_USE; status++)
 		assert_string_not_equal(helper_status_text(status), "unknown status");
-	assert_string_equal(helper_status_text(HELPER_REPLACED + 1), "unknown status");
+	assert_string_equal(helper_status_text(HELPER_IN_USE + 1), "unknown status");
 	for (uint32_t step = HELPER_STEP_NONE; step <= HELPER_STEP_VERIFY; step++)
 		assert_string_not_equal(helper_step_name(step), "unknown");
 	assert_string_equal(helper_step_name(HELPER_STEP_UNBIND), "unbind");

@@ -25,6 +25,8 @@ struct fake {
 	bool takes_effect; /* the failing one does what it should all the same */
 	bool stays_broken; /* all later ones fail as well */
 	const char *probe_fails; /* bind() of this driver says 0, and leaves the device without one */
+	bool asks; /* whether the host uses it */
+	int claim; /* what comes of that */
 	char trace[512];
 	enum helper_step last_step;
 };
@@ -122,6 +124,23 @@ static void announce(void *userdata, enum helper_step step)
 	fake->last_step = step;
 }
 
+static int claim(void *userdata)
+{
+	struct fake *fake = userdata;
+
+	trace(fake, "claim", fake->is.driver);
+	fake->n_writes--;
+	return fake->claim;
+}
+
+static void release(void *userdata)
+{
+	struct fake *fake = userdata;
+
+	trace(fake, "release", fake->is.driver);
+	fake->n_writes--;
+}
+
 static struct fake fake_new(const char *driver, const char *override)
 {
 	struct fake fake = { 0 };
@@ -139,9 +158,13 @@ static struct fake fake_new(const char *driver, const char *override)
 static struct outcome run(struct fake *fake, const struct device_state *saved,
 			  void (*move)(const struct transition *, const struct device_state *, struct outcome *))
 {
-	const struct transition transition = {
-		.ops = &fake_ops, .device = fake, .vfio_driver = "vfio-pci", .announce = announce, .userdata = fake
-	};
+	const struct transition transition = { .ops = &fake_ops,
+					       .device = fake,
+					       .vfio_driver = "vfio-pci",
+					       .announce = announce,
+					       .claim = fake->asks ? claim : NULL,
+					       .release = fake->asks ? release : NULL,
+					       .userdata = fake };
 	struct outcome outcome;
 
 	memset(&outcome, 0xff, sizeof(outcome));
@@ -240,6 +263,77 @@ static void changes_nothing_when_vfio_pci_is_not_there(void **state)
 	assert_int_equal(outcome.error, ENOENT);
 	assert_true(outcome.undone);
 	assert_int_equal(fake.n_writes, 0);
+}
+
+/* What is held is let go as soon as the driver has: a disk that is open keeps its name from the next one. */
+static void holds_what_the_host_could_use_until_the_unbind(void **state)
+{
+	struct fake fake = fake_new("nvme", "");
+	const struct device_state saved = fake.is;
+
+	fake.asks = true;
+	assert_int_equal(prepare(&fake, &saved).status, HELPER_OK);
+	assert_string_equal(fake.trace, "claim(nvme) override(vfio-pci) unbind(nvme) release() bind(vfio-pci) "
+					"release(vfio-pci) ");
+	fake.trace[0] = '\0';
+	assert_int_equal(restore(&fake, &saved).status, HELPER_OK);
+	assert_string_equal(fake.trace, "unbind(vfio-pci) override(nvme) bind(nvme) override() ");
+}
+
+static void changes_nothing_when_the_host_uses_it(void **state)
+{
+	struct fake fake = fake_new("nvme", "");
+	const struct device_state saved = fake.is;
+	struct outcome outcome;
+
+	fake.asks = true;
+	fake.claim = 1;
+	outcome = prepare(&fake, &saved);
+	assert_int_equal(outcome.status, HELPER_IN_USE);
+	assert_true(outcome.undone);
+	fake.claim = -EIO;
+	outcome = prepare(&fake, &saved);
+	assert_int_equal(outcome.status, HELPER_FAULT);
+	assert_int_equal(outcome.step, HELPER_STEP_SNAPSHOT);
+	assert_int_equal(outcome.error, EIO);
+	assert_true(outcome.undone);
+	assert_int_equal(fake.n_writes, 0);
+	assert_same(&fake, &saved);
+}
+
+static void asks_only_about_drivers_of_the_host(void **state)
+{
+	static const char *const drivers[] = { "", "vfio-pci", "mlx5_vfio_pci" };
+
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		struct fake fake = fake_new(drivers[i], "");
+		const struct device_state saved = fake.is;
+
+		fake.asks = true;
+		fake.claim = 1;
+		assert_int_equal(prepare(&fake, &saved).status, HELPER_OK);
+		assert_null(strstr(fake.trace, "claim"));
+	}
+}
+
+/* Before the way back begins, or the disk comes back under another name. */
+static void lets_go_whichever_step_fails(void **state)
+{
+	for (unsigned int step = 3; step <= 6; step++) {
+		struct fake fake = fake_new("nvme", "");
+		const struct device_state saved = fake.is;
+		const char *back;
+
+		fake.asks = true;
+		fake.fail_at = step;
+		fake.error = EIO;
+		assert_int_equal(prepare(&fake, &saved).status, HELPER_FAULT);
+		assert_same(&fake, &saved);
+		back = strstr(fake.trace, "bind(nvme)");
+		assert_non_null(strstr(fake.trace, "release("));
+		if (back && strstr(fake.trace, "unbind(nvme)"))
+			assert_true(strstr(fake.trace, "release(") < strstr(fake.trace, " bind(nvme)"));
+	}
 }
 
 static void undoes_a_bind_that_the_driver_did_not_keep(void **state)
@@ -471,6 +565,10 @@ int main(void)
 		cmocka_unit_test(only_rebinds_what_was_on_vfio),
 		cmocka_unit_test(refuses_a_device_that_changed_since_it_was_judged),
 		cmocka_unit_test(changes_nothing_when_vfio_pci_is_not_there),
+		cmocka_unit_test(holds_what_the_host_could_use_until_the_unbind),
+		cmocka_unit_test(changes_nothing_when_the_host_uses_it),
+		cmocka_unit_test(asks_only_about_drivers_of_the_host),
+		cmocka_unit_test(lets_go_whichever_step_fails),
 		cmocka_unit_test(undoes_a_bind_that_the_driver_did_not_keep),
 		cmocka_unit_test(says_so_when_the_former_driver_does_not_take_it_back),
 		cmocka_unit_test(undoes_a_prepare_whichever_step_fails),

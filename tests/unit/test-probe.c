@@ -260,7 +260,7 @@ static void isolation_is_unknown_where_sysfs_does_not_tell(void **state)
 	assert_int_equal(isolation_behind(fixture, "dmar0"), MSI_ISOLATION_UNKNOWN);
 }
 
-static void reads_the_unsafe_interrupts_parameter_of_either_module(void **state)
+static void unsafe_interrupts_are_allowed_when_each_loaded_module_allows_them(void **state)
 {
 	static const char type1[] = "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
 	static const char iommufd[] = "module/iommufd/parameters/allow_unsafe_interrupts";
@@ -269,11 +269,14 @@ static void reads_the_unsafe_interrupts_parameter_of_either_module(void **state)
 	assert_false(registry_unsafe_interrupts_allowed(fixture->registry));
 	fake_sysfs_write(fixture->fake, type1, "N\n");
 	assert_false(registry_unsafe_interrupts_allowed(fixture->registry));
-	fake_sysfs_write(fixture->fake, iommufd, "Y\n");
-	assert_true(registry_unsafe_interrupts_allowed(fixture->registry));
-	fake_sysfs_write(fixture->fake, iommufd, "N\n");
 	fake_sysfs_write(fixture->fake, type1, "Y\n");
 	assert_true(registry_unsafe_interrupts_allowed(fixture->registry));
+	fake_sysfs_write(fixture->fake, iommufd, "N\n");
+	assert_false(registry_unsafe_interrupts_allowed(fixture->registry));
+	fake_sysfs_write(fixture->fake, iommufd, "Y\n");
+	assert_true(registry_unsafe_interrupts_allowed(fixture->registry));
+	fake_sysfs_write(fixture->fake, type1, "N\n");
+	assert_false(registry_unsafe_interrupts_allowed(fixture->registry));
 }
 
 /* ---- the boot display ---- */
@@ -361,7 +364,7 @@ int main(void)
 		WITH_TREE(interrupts_are_isolated_when_every_intel_iommu_can),
 		WITH_TREE(interrupts_are_not_isolated_when_one_intel_iommu_can_not),
 		WITH_TREE(isolation_is_unknown_where_sysfs_does_not_tell),
-		WITH_TREE(reads_the_unsafe_interrupts_parameter_of_either_module),
+		WITH_TREE(unsafe_interrupts_are_allowed_when_each_loaded_module_allows_them),
 		WITH_TREE(a_boot_display_is_in_use_when_a_native_driver_shows_something),
 		WITH_TREE(a_framebuffer_child_counts_as_a_drm_child),
 		WITH_TREE(a_boot_display_is_in_use_by_a_bound_firmware_framebuffer),

@@ -251,6 +251,19 @@ static void a_group_may_be_busy_in_every_state(void **state)
 	}
 }
 
+/* Then there is no lease whose state it could be. */
+static void a_device_in_use_by_the_host_has_no_state(void **state)
+{
+	struct refusal refusal = full(REFUSAL_BUSY);
+	struct varlink_reply reply;
+
+	refusal.host_has_it = true;
+	reply = refuse(&refusal, "DeviceBusy");
+	assert_true(has_null(&reply, "state"));
+	varlink_reply_clear(&reply);
+	refusal_clear(&refusal);
+}
+
 /* ---- what the server says by itself ---- */
 
 static void what_is_no_call_is_answered_as_declared(void **state)
@@ -367,6 +380,7 @@ int main(void)
 		CASE(blockers_of_every_kind_are_declared),
 		CASE(bystanders_are_listed_with_and_without_a_driver),
 		CASE(a_group_may_be_busy_in_every_state),
+		CASE(a_device_in_use_by_the_host_has_no_state),
 		CASE(what_is_no_call_is_answered_as_declared),
 		CASE(what_is_too_large_is_answered_as_declared),
 		CASE(descriptors_are_refused_as_declared),

@@ -17,30 +17,30 @@ User=bob
 Action=allow
 END
 
-# killed ADDRESS BACKEND NUMBERS...: bob has it and is killed; afterwards it is as before
+# killed BACKEND NUMBERS...: bob has both devices and is killed; afterwards they are as before
 killed()
 {
-	local address=$1 backend=$2 driver
+	local backend=$1
 
-	shift 2
-	driver=$(driver_of "$address")
+	shift
 	watch_events
 	hold client bob iommuctl run --backend="$backend" "$EDU" "$NIC" -- edu-dma --hold "$@"
 	wait_held client holding
 	assert_driver "$NIC" vfio-pci
 	assert_driver "$EDU" vfio-pci
-	assert_eq active "$(state_of "$address")" "state of $address"
+	assert_eq active "$(state_of "$EDU")" "state of $EDU"
 	# It has become the client, and nothing stands between it and the lease.
 	assert_eq edu-dma "$(<"/proc/${holder[client]}/comm")"
 	slay client
 	wait_event '"leaseReleased"*"uid":1001' >/dev/null
 	unwatch_events
-	assert_driver "$address" "$driver"
+	assert_driver "$EDU" none
 	assert_driver "$NIC" e1000e
 	assert_eq none "$(override_of "$NIC")" "override of $NIC"
 	assert_eq none "$(override_of "$EDU")" "override of $EDU"
-	assert_eq free "$(state_of "$address")" "state of $address"
+	assert_eq free "$(state_of "$EDU")" "state of $EDU"
+	assert_eq free "$(state_of "$NIC")" "state of $NIC"
 }
 
-killed "$EDU" iommufd --device '{device:0}' --iommu '{iommu}'
-killed "$EDU" legacy --container '{container}' --group '{group:0}' --device '{device:0}' --address "$EDU"
+killed iommufd --device '{device:0}' --iommu '{iommu}'
+killed legacy --container '{container}' --group '{group:0}' --device '{device:0}' --address "$EDU"

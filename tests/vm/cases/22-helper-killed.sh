@@ -27,7 +27,10 @@ assert_driver "$NIC" e1000e
 assert_eq e1000e "$(override_of "$NIC")" "the administrator's override"
 [[ $(main_pid iommud-helper) != "$helper" ]]
 
-# Killed once more, and the next thing is an Acquire.
+# Killed once more, with nothing out; the next thing is an Acquire.
+mark_journal
+kill -KILL "$(main_pid iommud-helper)"
+wait_journal 'iommud-helper is gone' -u iommud
 hold_lease nic bob "$NIC"
 let_go nic
 wait_idle

@@ -27,5 +27,5 @@ assert_driver "$VGA" bochs-drm
 assert_eq none "$(override_of "$VGA")" "override"
 
 # The name of the error, for programs.
-assert_contains "$(as bob varlinkctl call /run/iommud/io.iommud io.iommud.Acquire "{\"devices\":[\"$VGA\"]}" 2>&1 || true)" \
-	io.iommud.GroupNotViable
+error=$(expect_fail as bob varlinkctl call /run/iommud/io.iommud io.iommud.Acquire "{\"devices\":[\"$VGA\"]}" 2>&1)
+assert_contains "$error" io.iommud.GroupNotViable

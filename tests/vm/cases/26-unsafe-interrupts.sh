@@ -25,11 +25,13 @@ assert_contains "$error" "allow_unsafe_interrupts=1"
 assert_driver "$EDU" none
 assert_eq none "$(override_of "$EDU")" "override"
 
+# One of two is not enough: descriptors of the other backend would be of no use.
 echo Y >$vfio
+expect_status 5 as bob iommuctl acquire "$EDU" </dev/null
+echo Y >$iommufd
 as bob iommuctl run --backend=legacy "$EDU" -- \
 	edu-dma --container '{container}' --group '{group}' --device '{device}' --address "$EDU"
 wait_idle
-echo Y >$iommufd
 as bob iommuctl run --backend=iommufd "$EDU" -- edu-dma --device '{device}' --iommu '{iommu}'
 wait_idle
 assert_contains "$(iommuctl groups --json=short)" '"devices":["'"$EDU"'"],"viable":true'

@@ -42,6 +42,7 @@ assert_eq 0000000000000000 "$(sed -n 's/^CapEff:\t//p' "/proc/$started/status")"
 export IOMMUD_SOCKET=$folder/iommud
 assert_contains "$(iommuctl list)" "$EDU"
 assert_contains "$(iommuctl explain "$EDU" --as bob)" "allowed"
+# shellcheck disable=SC2016
 for backend in iommufd legacy; do
 	as bob iommuctl --socket "$folder/iommud" run --backend=$backend "$EDU" -- \
 		sh -c 'exec edu-dma --device "$IOMMUD_DEVICE_FD_0" --address '"$EDU"' \

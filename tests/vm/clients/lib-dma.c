@@ -2,8 +2,8 @@
 /*
  * lib-dma ADDRESS BACKEND: a driver in user space as its author would write it, with libiommud.
  *
- * Acquires the edu device, has it copy a page there and back through the IOMMU within this process, gives the lease back
- * by Release, and asks the same connection what became of it. Exit status: 0 it all worked, 1 it did not, 3 refused.
+ * Acquires the edu device, has it copy a page there and back through the IOMMU within this process, gives the lease
+ * back by Release, and makes sure that it can't do so twice. Exit status: 0 it all worked, 1 it did not, 3 refused.
  */
 #include <libiommud.h>
 #include <stdio.h>

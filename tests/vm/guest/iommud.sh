@@ -109,8 +109,8 @@ main_pid()
 
 declare -A holder hold_fd
 
-# hold NAME USER COMMAND ARG...: runs it in the background until let_go or slay; its stdin is open as long, its stdout goes
-# to $state/NAME.out, its pid is ${holder[NAME]}
+# hold NAME USER COMMAND ARG...: runs it in the background until let_go or slay; its stdin is open as long, its stdout
+# goes to $state/NAME.out, its pid is ${holder[NAME]}
 hold()
 {
 	local name=$1 user=$2 fd
@@ -130,6 +130,8 @@ hold()
 	holder[$name]=$!
 	exec {fd}>"$state/$name.in"
 	hold_fd[$name]=$fd
+	# Of a case that fails in between: devices must be let go before they are put back.
+	defer slay_if_held "$name"
 }
 
 # wait_held NAME PATTERN: until it has said so
@@ -169,11 +171,17 @@ slay()
 	reap "$1"
 }
 
+slay_if_held()
+{
+	[[ -z ${hold_fd[$1]:-} ]] || slay "$1"
+}
+
 # reap NAME: waits for its end; its exit status is in $ended
 reap()
 {
 	ended=0
 	unset "hold_fd[$1]"
+	# shellcheck disable=SC2034
 	wait "${holder[$1]}" 2>/dev/null || ended=$?
 }
 
