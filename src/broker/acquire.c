@@ -45,15 +45,20 @@ static void acquire_fail(struct acquire *acquire, int error)
 	release_failed(lease);
 }
 
-/* The devices themselves are those that were judged, and on vfio now. */
+static bool is_where_it_belongs(const struct lease_device *leased, const struct device *device)
+{
+	return leased->parked ? strcmp(device->driver, "pci-stub") == 0 : driver_is_vfio(device->driver);
+}
+
+/* The devices themselves are those that were judged, and on vfio now; the parked ones are parked. */
 static bool lease_devices_are_same(const struct lease *lease, struct broker *broker)
 {
-	for (size_t i = 0; i < lease->n_devices; i++) {
-		const struct device *device = registry_find_device(broker->registry, lease->devices[i].id.address);
+	for (size_t i = 0; i < lease_n_all(lease); i++) {
+		const struct lease_device *leased = &lease->devices[i];
+		const struct device *device = registry_find_device(broker->registry, leased->id.address);
 
-		if (!device || device->group->id != lease->devices[i].group ||
-		    memcmp(&device->id, &lease->devices[i].id, sizeof(device->id)) != 0 ||
-		    !driver_is_vfio(device->driver))
+		if (!device || device->group->id != leased->group ||
+		    memcmp(&device->id, &leased->id, sizeof(device->id)) != 0 || !is_where_it_belongs(leased, device))
 			return false;
 	}
 	return true;
@@ -184,11 +189,18 @@ void acquire_retry(struct lease *lease)
 		acquire_open(acquire);
 }
 
+static void send_requests(struct acquire *acquire);
+
 /* All replies are here: go on, or back. */
 static void acquire_prepared(struct acquire *acquire)
 {
 	if (acquire->refusal.kind || !acquire->done) {
 		acquire_fail(acquire, -ECANCELED);
+		return;
+	}
+	if (acquire->parking) {
+		acquire->parking = false;
+		send_requests(acquire);
 		return;
 	}
 	for (size_t i = 0; i < acquire->lease->n_devices; i++)
@@ -201,7 +213,8 @@ static void refuse_unprepared(struct acquire *acquire, const struct lease_device
 			      const struct helper_reply *reply)
 {
 	struct lease *lease = acquire->lease;
-	const struct device *present = registry_find_device(lease->broker->registry, device->id.address);
+	const struct lease_device *ruled = device->parked ? &lease->devices[device->parked_for] : device;
+	const struct device *present = registry_find_device(lease->broker->registry, ruled->id.address);
 	struct policy_decision decision = { .action = POLICY_DENY };
 
 	if (lease->peer && present)
@@ -230,19 +243,32 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 		acquire_prepared(acquire);
 }
 
-/* One job for each device, all at once. The first that can't be sent ends it, after the others came back. */
-static void acquire_prepare(struct acquire *acquire)
+static int send_request(struct acquire *acquire, struct lease_device *device)
+{
+	struct lease *lease = acquire->lease;
+	struct helper_client *helper = lease->broker->helper;
+
+	if (device->parked)
+		return helper_client_park(helper, lease->peer->socket_fd, device->id.address,
+					  lease->devices[device->parked_for].id.address, acquire->digest,
+					  prepare_replied, device);
+	return helper_client_prepare(helper, lease->peer->socket_fd, device->id.address, acquire->digest,
+				     prepare_replied, device);
+}
+
+/*
+ * One job for each device, all bystanders at once, then all others at once: these would not be user space's alone as long as
+ * one of those is on its driver. The first that can't be sent ends it, after the others came back.
+ */
+static void send_requests(struct acquire *acquire)
 {
 	struct lease *lease = acquire->lease;
 	int r = 0;
 
-	lease_set_state(lease, LEASE_PREPARING);
-	lease->deadline_usec = now_usec() + lease->broker->limits.prepare_timeout_usec;
-	if (!helper_client_is_connected(lease->broker->helper) && helper_client_connect(lease->broker->helper) == 0)
-		broker_helper_connected(lease->broker);
-	for (size_t i = 0; r == 0 && i < lease->n_devices; i++) {
-		r = helper_client_prepare(lease->broker->helper, lease->peer->socket_fd, lease->devices[i].id.address,
-					  acquire->digest, prepare_replied, &lease->devices[i]);
+	for (size_t i = 0; r == 0 && i < lease_n_all(lease); i++) {
+		if (lease->devices[i].parked != acquire->parking)
+			continue;
+		r = send_request(acquire, &lease->devices[i]);
 		if (r == 0)
 			acquire->n_waiting++;
 	}
@@ -256,6 +282,18 @@ static void acquire_prepare(struct acquire *acquire)
 	acquire->refusal.number = -r;
 	if (acquire->n_waiting == 0)
 		acquire_fail(acquire, r);
+}
+
+static void acquire_prepare(struct acquire *acquire)
+{
+	struct lease *lease = acquire->lease;
+
+	lease_set_state(lease, LEASE_PREPARING);
+	lease->deadline_usec = now_usec() + lease->broker->limits.prepare_timeout_usec;
+	if (!helper_client_is_connected(lease->broker->helper) && helper_client_connect(lease->broker->helper) == 0)
+		broker_helper_connected(lease->broker);
+	acquire->parking = lease->n_parked > 0;
+	send_requests(acquire);
 }
 
 void acquire_expire(struct lease *lease)
@@ -323,30 +361,78 @@ static struct acquire *acquire_new(const struct acquire_request *request, const 
 	return acquire;
 }
 
-static int lease_fill(struct lease *lease, struct peer *peer, const struct judgement *judgement)
+static void fill_device(struct lease_device *leased, const struct device *device)
+{
+	leased->id = device->id;
+	leased->group = device->group->id;
+	memcpy(leased->driver, device->driver, sizeof(device->driver));
+}
+
+static void fill_parked(struct lease_device *leased, const struct parking *parking)
+{
+	fill_device(leased, parking->device);
+	leased->parked_for = parking->for_device;
+}
+
+/* Of all its devices' rules together. */
+static int fill_allowed_drivers(struct lease *lease, const struct judgement *judgement)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < lease->n_devices; i++)
+		for (const char *const *driver = judgement->terms[i].allowed_drivers; driver && *driver; driver++)
+			n++;
+	if (n == 0)
+		return 0;
+	lease->allowed_drivers = calloc(n + 1, sizeof(*lease->allowed_drivers));
+	n = 0;
+	for (size_t i = 0; lease->allowed_drivers && i < lease->n_devices; i++)
+		for (const char *const *driver = judgement->terms[i].allowed_drivers; driver && *driver; driver++) {
+			lease->allowed_drivers[n] = strdup(*driver);
+			if (!lease->allowed_drivers[n++])
+				return -ENOMEM;
+		}
+	return lease->allowed_drivers ? 0 : -ENOMEM;
+}
+
+static int lease_fill(struct lease *lease, struct peer *peer, const struct judgement *judgement,
+		      const struct parking *parkings)
 {
 	lease->peer = peer;
 	lease->uid = peer->identity->uid;
 	lease->pid = peer->identity->pid;
 	lease->opener = judgement->opener;
 	lease->label = judgement->label ? strdup(judgement->label) : NULL;
-	for (size_t i = 0; i < lease->n_devices; i++) {
-		const struct device *device = registry_find_device(lease->broker->registry, judgement->devices[i]);
+	for (size_t i = 0; i < lease->n_devices; i++)
+		fill_device(&lease->devices[i], registry_find_device(lease->broker->registry, judgement->devices[i]));
+	for (size_t i = 0; i < lease->n_parked; i++)
+		fill_parked(&lease->devices[lease->n_devices + i], &parkings[i]);
+	if (judgement->label && !lease->label)
+		return -ENOMEM;
+	return fill_allowed_drivers(lease, judgement);
+}
 
-		lease->devices[i].id = device->id;
-		lease->devices[i].group = device->group->id;
-		memcpy(lease->devices[i].driver, device->driver, sizeof(device->driver));
-	}
-	return judgement->label && !lease->label ? -ENOMEM : 0;
+static struct lease *lease_make(struct broker *broker, struct peer *peer, const struct judgement *judgement,
+				size_t n_devices)
+{
+	_cleanup_free_ struct parking *parkings = NULL;
+	struct lease *lease = NULL;
+	size_t n_parked = 0;
+
+	if (park_plan(broker, judgement, &parkings, &n_parked) == 0)
+		lease = lease_new(broker, n_devices, n_parked);
+	if (lease && lease_fill(lease, peer, judgement, parkings) < 0)
+		lease = lease_free(lease);
+	return lease;
 }
 
 /* Builds privately, publishes last: a lease is in the lists only when nothing can fail any more. */
 static int lease_begin(struct broker *broker, struct peer *peer, const struct acquire_request *request,
 		       const struct judgement *judgement, struct acquire **ret)
 {
-	struct lease *lease = lease_new(broker, request->n_devices);
+	struct lease *lease = lease_make(broker, peer, judgement, request->n_devices);
 	struct acquire *acquire = acquire_new(request, judgement, broker->policy);
-	int r = lease && acquire ? lease_fill(lease, peer, judgement) : -ENOMEM;
+	int r = lease && acquire ? 0 : -ENOMEM;
 
 	if (r == 0)
 		r = quota_take(&broker->quota, peer->identity->uid);

@@ -115,6 +115,8 @@ void broker_acquire(struct broker *broker, struct peer *peer, const struct acqui
 /* Begins the end of one lease of the peer's (any lease, for root). Returns false when there is no such lease. */
 bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
 
+#define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
+
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
 struct explanation {
 	struct policy_decision decision; /* its texts are the policy's: use it before the next broker_set_policy() */
@@ -124,7 +126,7 @@ struct explanation {
 	char token[DIGEST_HEX_SIZE]; /* empty: no consent is needed */
 	const struct opener *opener; /* NULL: none fits */
 	struct refusal refusal; /* the first thing that stands against it; REFUSAL_NONE: it would be granted */
-	char plan[OPENER_DEVICES_MAX][160];
+	char plan[EXPLANATION_STEPS_MAX][160];
 	size_t n_plan;
 };
 

@@ -10,16 +10,23 @@
 
 #include "broker/internal.h"
 
-static bool is_listed(const char *const *list, const char *text)
+/* `driver` is the one it has, or had before this very lease parked it. */
+static void say_action(struct bystander *bystander, bool parked)
 {
-	for (; *list; list++)
-		if (strcmp(*list, text) == 0)
-			return true;
-	return false;
+	const char *driver = bystander->driver;
+
+	if (parked)
+		snprintf(bystander->action, sizeof(bystander->action),
+			 "is parked on pci-stub, and put back on %s afterwards", driver);
+	else if (driver[0])
+		snprintf(bystander->action, sizeof(bystander->action), "stays on %s", driver);
+	else
+		snprintf(bystander->action, sizeof(bystander->action), "stays without a driver");
 }
 
-static int add_bystander(struct bystanders *bystanders, const struct device *device)
+static int add_bystander(struct bystanders *bystanders, const struct group_terms *terms, const struct device *device)
 {
+	const struct lease_device *parked = terms->self ? park_find(terms->self, device->id.address) : NULL;
 	struct bystander *larger = reallocarray(bystanders->list, bystanders->n + 1, sizeof(*larger));
 	struct bystander *bystander;
 
@@ -29,12 +36,9 @@ static int add_bystander(struct bystanders *bystanders, const struct device *dev
 	bystander = &larger[bystanders->n++];
 	memset(bystander, 0, sizeof(*bystander));
 	memcpy(bystander->device, device->id.address, sizeof(bystander->device));
-	memcpy(bystander->driver, device->driver, sizeof(bystander->driver));
+	memcpy(bystander->driver, parked ? parked->driver : device->driver, sizeof(bystander->driver));
 	snprintf(bystander->ids, sizeof(bystander->ids), "%04x:%04x", device->id.vendor, device->id.device);
-	if (device->driver[0])
-		snprintf(bystander->action, sizeof(bystander->action), "stays on %s", device->driver);
-	else
-		snprintf(bystander->action, sizeof(bystander->action), "stays without a driver");
+	say_action(bystander, park_is_planned(terms, device));
 	return 0;
 }
 
@@ -61,16 +65,16 @@ static void make_token(const struct group *group, const struct bystanders *bysta
 	digest_to_hex(value, ret);
 }
 
-int judge_bystanders(const struct group *group, const char *const *devices, struct bystanders *ret,
+int judge_bystanders(const struct group *group, const struct group_terms *terms, struct bystanders *ret,
 		     char ret_token[DIGEST_HEX_SIZE])
 {
 	struct bystanders bystanders = { 0 };
 	const struct device *device;
 
 	list_for_each(device, &group->devices, group_link) {
-		if (is_listed(devices, device->id.address))
+		if (text_is_listed(terms->devices, device->id.address))
 			continue;
-		if (add_bystander(&bystanders, device) < 0) {
+		if (add_bystander(&bystanders, terms, device) < 0) {
 			bystanders_clear(&bystanders);
 			return -ENOMEM;
 		}

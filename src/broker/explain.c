@@ -11,14 +11,30 @@ __attribute__((format(printf, 2, 3))) static void add_step(struct explanation *e
 {
 	va_list args;
 
-	if (explanation->n_plan == OPENER_DEVICES_MAX)
+	if (explanation->n_plan == EXPLANATION_STEPS_MAX)
 		return;
 	va_start(args, format);
 	vsnprintf(explanation->plan[explanation->n_plan++], sizeof(explanation->plan[0]), format, args);
 	va_end(args);
 }
 
-static void make_plan(const struct device *device, struct explanation *explanation)
+static void plan_bystanders(const struct device *device, const struct group_terms *terms, bool afterwards,
+			    struct explanation *explanation)
+{
+	const struct device *member;
+
+	list_for_each(member, &device->group->devices, group_link) {
+		if (!park_is_planned(terms, member))
+			continue;
+		if (afterwards)
+			add_step(explanation, "then %s is bound to %s again", member->id.address, member->driver);
+		else
+			add_step(explanation, "%s is unbound from %s and parked on pci-stub", member->id.address,
+				 member->driver);
+	}
+}
+
+static void plan_device(const struct device *device, struct explanation *explanation)
 {
 	const char *address = device->id.address;
 	const char *opener = explanation->opener ? explanation->opener->name : NULL;
@@ -45,18 +61,22 @@ static void make_plan(const struct device *device, struct explanation *explanati
 static int explain_device(struct broker *broker, struct judgement *judgement, const struct device *device,
 			  struct explanation *explanation)
 {
+	struct group_terms terms;
 	int r;
 
 	explanation->group = device->group->id;
 	judge_decide(broker, device, judgement->identity, &explanation->decision);
-	r = judge_group(broker, device->group, judgement->devices, &explanation->verdict);
+	terms = judge_terms(judgement, &explanation->decision);
+	r = judge_group(broker, device->group, &terms, &explanation->verdict);
 	if (r == 0)
-		r = judge_bystanders(device->group, judgement->devices, &explanation->bystanders, explanation->token);
+		r = judge_bystanders(device->group, &terms, &explanation->bystanders, explanation->token);
 	if (explanation->bystanders.n == 0)
 		explanation->token[0] = '\0';
 	explanation->opener =
 		judge_opener(broker, judge_backend_word(judgement->backend) & explanation->decision.backends);
-	make_plan(device, explanation);
+	plan_bystanders(device, &terms, false, explanation);
+	plan_device(device, explanation);
+	plan_bystanders(device, &terms, true, explanation);
 	return r;
 }
 

@@ -32,6 +32,7 @@ struct broker {
 	struct group_state *groups; /* by group number */
 	size_t n_groups;
 	int completion_fd[2]; /* opener threads write pointers to their jobs, broker_dispatch() reads them */
+	bool sweeping; /* recover.c: until it ends, there may be transactions that no lease accounts for */
 	uint64_t sweep_transaction; /* recover.c: the last of the helper's transactions that was looked at */
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
@@ -49,6 +50,7 @@ struct acquire {
 	acquire_done_fn done; /* NULL: the client is gone, nobody waits */
 	void *userdata;
 	size_t n_waiting; /* replies of the helper that are out */
+	bool parking; /* these are of bystanders; the devices themselves are still to be prepared */
 	bool opening; /* an opener thread is under way */
 	struct refusal refusal; /* why it ends without a lease */
 	unsigned int backends; /* that request and rules leave over */
@@ -58,6 +60,17 @@ struct acquire {
 };
 
 /* ---- judge.c: decides, changes nothing ---- */
+
+/* How a group is looked at for one device of a request: by the rule that decided on it. Texts are borrowed. */
+struct group_terms {
+	const char *const *devices; /* that are asked for; NULL-terminated */
+	const struct lease *self; /* as in the judgement */
+	enum policy_scope scope;
+	enum policy_bystanders bystanders;
+	const char *const *allowed_drivers;
+	const char *file;
+	unsigned int line;
+};
 
 /* What is asked, and what came out. */
 struct judgement {
@@ -71,21 +84,42 @@ struct judgement {
 	const char *label; /* borrowed from policy or identity; NULL: none */
 	unsigned int backends; /* what request and rules leave over, before looking at the kernel */
 	const struct opener *opener;
+	struct group_terms terms[OPENER_DEVICES_MAX]; /* for each device, as far as it came */
 };
 
 /* 0 with an outcome, or a negative errno. The caller clears judgement->refusal. */
 int judge(struct broker *broker, struct judgement *judgement);
 /* Reads the members of the groups of `devices` anew, for events may be late. -ENOENT: `missing` has no group. */
 int judge_refresh(struct broker *broker, const char *const *devices, const char **missing);
-/* consent.c: the members of `group` that are not in `devices`, and the consent token for them. 0 or -ENOMEM. */
-int judge_bystanders(const struct group *group, const char *const *devices, struct bystanders *ret,
+/* consent.c: the members of `group` that were not asked for, and the consent token for them. 0 or -ENOMEM. */
+int judge_bystanders(const struct group *group, const struct group_terms *terms, struct bystanders *ret,
 		     char ret_token[DIGEST_HEX_SIZE]);
-int judge_group(struct broker *broker, const struct group *group, const char *const *moving, struct verdict *ret);
+/* NULL terms: as it is now, for whoever has it. */
+int judge_group(struct broker *broker, const struct group *group, const struct group_terms *terms, struct verdict *ret);
+struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision);
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret);
 const struct opener *judge_opener(struct broker *broker, unsigned int backends);
 /* The backends that a request's word means; 0: no such word. NULL is "auto". */
 unsigned int judge_backend_word(const char *word);
+
+/* ---- park.c: which bystanders are parked ---- */
+
+struct parking {
+	const struct device *device;
+	size_t for_device; /* of the request: the one whose rule has it parked */
+};
+
+/* Whether the lease takes this member from its driver and has it wait. */
+bool park_is_planned(const struct group_terms *terms, const struct device *device);
+/* The parked device of a lease, NULL: it is none. */
+const struct lease_device *park_find(const struct lease *lease, const char *address);
+/* To blockers that parking would help against, where the rule could say so and does not. */
+void park_add_remedies(const struct group *group, const struct group_terms *terms, struct verdict *verdict);
+/* All that a judgement which granted would park, each once. 0 and a list to free(), or -ENOMEM. */
+int park_plan(struct broker *broker, const struct judgement *judgement, struct parking **ret, size_t *ret_n);
+/* Whether the text is in the list (NULL-terminated, may be NULL). */
+bool text_is_listed(const char *const *list, const char *text);
 
 /* ---- groups.c: who holds which group ---- */
 
@@ -118,6 +152,7 @@ void release_begin(struct lease *lease);
 void release_failed(struct lease *lease);
 /* (Re)sends what was not answered, after the helper was lost. */
 void release_resume(struct lease *lease);
+void release_resume_all(struct broker *broker);
 void release_expire(struct lease *lease);
 
 /* ---- holders.c ---- */

@@ -12,6 +12,7 @@
 
 #include "broker/internal.h"
 #include "broker/labels.h"
+#include "util/cleanup.h"
 #include "util/text.h"
 
 static bool text_equals(const char *left, const char *right)
@@ -177,7 +178,7 @@ static void check_holder(struct broker *broker, const struct judgement *judgemen
 
 static int check_scope(const struct device *device, enum policy_scope scope, struct refusal *refusal)
 {
-	static const char *const nobody[] = { NULL };
+	const struct group_terms nobody = { .devices = NULL };
 	char token[DIGEST_HEX_SIZE];
 
 	if (scope == POLICY_WHOLE || device->group->n_devices == 1)
@@ -188,7 +189,7 @@ static int check_scope(const struct device *device, enum policy_scope scope, str
 		"would admit it, with all of its members",
 		device->id.address, device->group->id, device->group->n_devices - 1, text_or(refusal->file, "the rule"),
 		refusal->line);
-	return judge_bystanders(device->group, nobody, &refusal->bystanders, token);
+	return judge_bystanders(device->group, &nobody, &refusal->bystanders, token);
 }
 
 /* Two members that one client would get under different labels: nobody can have the group. */
@@ -207,14 +208,64 @@ static int add_label_conflict(struct broker *broker, const struct group *group, 
 	return verdict_add(verdict, &blocker);
 }
 
-int judge_group(struct broker *broker, const struct group *group, const char *const *moving, struct verdict *ret)
+struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision)
 {
+	return (struct group_terms){
+		.devices = judgement->devices,
+		.self = judgement->self,
+		.scope = decision->scope,
+		.bystanders = decision->bystanders,
+		.allowed_drivers = decision->allowed_drivers,
+		.file = decision->file,
+		.line = decision->line,
+	};
+}
+
+/* Members that leave their drivers for this lease, whether they are handed out or parked. */
+static int list_moving(const struct group *group, const struct group_terms *terms, const char ***ret)
+{
+	const char **moving = calloc(group->n_devices + 1, sizeof(*moving));
+	const struct device *device;
+	size_t n = 0;
+
+	if (!moving)
+		return -ENOMEM;
+	list_for_each(device, &group->devices, group_link)
+		if (text_is_listed(terms->devices, device->id.address) || park_is_planned(terms, device))
+			moving[n++] = device->id.address;
+	*ret = moving;
+	return 0;
+}
+
+static int judge_viability(struct broker *broker, const struct group *group, const struct group_terms *terms,
+			   struct verdict *ret)
+{
+	const struct lease *holder = broker_group_holder(broker, group->id);
+	_cleanup_free_ const char **moving = NULL;
 	struct viability_options options = {
 		.unsafe_interrupts_allowed = registry_unsafe_interrupts_allowed(broker->registry),
-		.moving = moving,
 	};
+	int r;
+
+	if (!terms) {
+		options.allowed_drivers = holder ? (const char *const *)holder->allowed_drivers : NULL;
+		return viability_judge(group, &options, ret);
+	}
+	r = list_moving(group, terms, &moving);
+	if (r < 0)
+		return r;
+	options.allowed_drivers = terms->allowed_drivers;
+	options.moving = moving;
+	r = viability_judge(group, &options, ret);
+	if (r == 0)
+		park_add_remedies(group, terms, ret);
+	return r;
+}
+
+int judge_group(struct broker *broker, const struct group *group, const struct group_terms *terms, struct verdict *ret)
+{
 	struct verdict verdict = { 0 };
-	int r = viability_judge(group, &options, &verdict);
+	int r = judge_viability(broker, group, terms, &verdict);
 
 	if (r == 0)
 		r = add_label_conflict(broker, group, &verdict);
@@ -231,11 +282,11 @@ int broker_judge_group(struct broker *broker, const struct group *group, struct 
 	return judge_group(broker, group, NULL, ret);
 }
 
-static int check_viability(struct broker *broker, const struct judgement *judgement, const struct device *device,
+static int check_viability(struct broker *broker, const struct group_terms *terms, const struct device *device,
 			   struct refusal *refusal)
 {
 	const struct blocker *first;
-	int r = judge_group(broker, device->group, judgement->devices, &refusal->verdict);
+	int r = judge_group(broker, device->group, terms, &refusal->verdict);
 
 	if (r < 0 || verdict_is_viable(&refusal->verdict))
 		return r;
@@ -254,9 +305,10 @@ static bool consents(const char *consent, const char *token)
 	return found && (found == consent || found[-1] == ',') && (found[length] == ',' || found[length] == '\0');
 }
 
-static int check_consent(const struct judgement *judgement, const struct device *device, struct refusal *refusal)
+static int check_consent(const struct judgement *judgement, const struct group_terms *terms,
+			 const struct device *device, struct refusal *refusal)
 {
-	int r = judge_bystanders(device->group, judgement->devices, &refusal->bystanders, refusal->token);
+	int r = judge_bystanders(device->group, terms, &refusal->bystanders, refusal->token);
 
 	if (r < 0 || refusal->bystanders.n == 0 || consents(judgement->consent, refusal->token))
 		return r;
@@ -304,10 +356,11 @@ static void check_backend(struct broker *broker, struct judgement *judgement, st
 }
 
 /* All questions about one device of the request. The first no ends it. */
-static int judge_device(struct broker *broker, struct judgement *judgement, const char *address)
+static int judge_device(struct broker *broker, struct judgement *judgement, size_t i)
 {
+	const char *address = judgement->devices[i];
 	const struct device *device = registry_find_device(broker->registry, address);
-	bool first = address == judgement->devices[0];
+	struct group_terms *terms = &judgement->terms[i];
 	struct refusal *refusal = &judgement->refusal;
 	struct policy_decision decision;
 	const char *label;
@@ -328,19 +381,20 @@ static int judge_device(struct broker *broker, struct judgement *judgement, cons
 	refusal->line = decision.line;
 	r = set_text(&refusal->file, decision.file);
 	if (r == 0)
-		r = check_label(broker, judgement, device, label, first, refusal);
+		r = check_label(broker, judgement, device, label, i == 0, refusal);
 	if (r < 0 || refusal->kind)
 		return r;
-	if (first)
+	if (i == 0)
 		judgement->label = label;
 	judgement->backends &= decision.backends;
+	*terms = judge_terms(judgement, &decision);
 	check_holder(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		r = check_scope(device, decision.scope, refusal);
 	if (r == 0 && !refusal->kind)
-		r = check_viability(broker, judgement, device, refusal);
+		r = check_viability(broker, terms, device, refusal);
 	if (r == 0 && !refusal->kind)
-		r = check_consent(judgement, device, refusal);
+		r = check_consent(judgement, terms, device, refusal);
 	return r;
 }
 
@@ -357,8 +411,8 @@ int judge(struct broker *broker, struct judgement *judgement)
 	if (r < 0)
 		return r;
 	judgement->backends = judge_backend_word(judgement->backend);
-	for (const char *const *address = judgement->devices; *address; address++) {
-		r = judge_device(broker, judgement, *address);
+	for (size_t i = 0; judgement->devices[i]; i++) {
+		r = judge_device(broker, judgement, i);
 		if (r < 0 || refusal->kind)
 			return r;
 	}

@@ -26,9 +26,10 @@ static const struct {
 	[LEASE_FAILED] = { "failed", 0 },
 };
 
-struct lease *lease_new(struct broker *broker, size_t n_devices)
+struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked)
 {
-	struct lease *lease = calloc(1, sizeof(*lease) + n_devices * sizeof(lease->devices[0]));
+	size_t n = n_devices + n_parked;
+	struct lease *lease = calloc(1, sizeof(*lease) + n * sizeof(lease->devices[0]));
 
 	if (!lease)
 		return NULL;
@@ -38,8 +39,10 @@ struct lease *lease_new(struct broker *broker, size_t n_devices)
 	lease->uid = (uid_t)-1;
 	lease->deadline_usec = UINT64_MAX;
 	lease->n_devices = n_devices;
-	for (size_t i = 0; i < n_devices; i++) {
+	lease->n_parked = n_parked;
+	for (size_t i = 0; i < n; i++) {
 		lease->devices[i].lease = lease;
+		lease->devices[i].parked = i >= n_devices;
 		lease->devices[i].sysfs_fd = -1;
 	}
 	return lease;
@@ -51,8 +54,11 @@ struct lease *lease_free(struct lease *lease)
 		return NULL;
 	list_unlink(&lease->link);
 	list_unlink(&lease->peer_link);
-	for (size_t i = 0; i < lease->n_devices; i++)
+	for (size_t i = 0; i < lease_n_all(lease); i++)
 		close_fd(lease->devices[i].sysfs_fd);
+	for (char **driver = lease->allowed_drivers; driver && *driver; driver++)
+		free(*driver);
+	free(lease->allowed_drivers);
 	free(lease->label);
 	free(lease);
 	return NULL;
@@ -83,7 +89,7 @@ bool lease_holds_group(const struct lease *lease, unsigned int group)
 
 struct lease_device *lease_find_device(struct lease *lease, const char *address)
 {
-	for (size_t i = 0; i < lease->n_devices; i++)
+	for (size_t i = 0; i < lease_n_all(lease); i++)
 		if (strcmp(lease->devices[i].id.address, address) == 0)
 			return &lease->devices[i];
 	return NULL;

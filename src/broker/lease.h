@@ -40,6 +40,8 @@ struct lease_device {
 	char driver[DEVICE_DRIVER_MAX]; /* when it was judged, before we moved it; empty: none */
 	uint64_t transaction; /* of the helper, 0: nothing to undo */
 	bool restoring; /* RESTORE was sent, its last reply is out */
+	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
+	size_t parked_for; /* index of the device whose rule has it parked */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 };
 
@@ -64,12 +66,20 @@ struct lease {
 	struct acquire *acquire; /* what waits for the outcome, while preparing */
 	struct lease_holders holders;
 	unsigned int n_holders_asked; /* answers of the helper about them that are out */
-	size_t n_devices;
+	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */
+	size_t n_devices; /* that are handed out */
+	size_t n_parked; /* bystanders behind them */
 	struct lease_device devices[];
 };
 
 /* A lease in LEASE_REQUESTED, in no list; devices are to be filled in by the caller. NULL when out of memory. */
-struct lease *lease_new(struct broker *broker, size_t n_devices);
+struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked);
+
+static inline size_t lease_n_all(const struct lease *lease)
+{
+	return lease->n_devices + lease->n_parked;
+}
+
 /* Unlinks and frees; it must have come to an end, or never begun. Accepts NULL, returns NULL. */
 struct lease *lease_free(struct lease *lease);
 
@@ -80,6 +90,7 @@ void lease_set_state(struct lease *lease, enum lease_state state);
 
 /* The device's descriptors may be out: neither it nor its group can be given to somebody else. */
 bool lease_holds_group(const struct lease *lease, unsigned int group);
+/* Parked ones as well. */
 struct lease_device *lease_find_device(struct lease *lease, const char *address);
 
 /* "active" and so on, as in io.iommud.varlink. */

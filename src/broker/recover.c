@@ -23,7 +23,7 @@ static bool is_accounted_for(struct broker *broker, const struct helper_reply *r
 	const struct lease *lease;
 
 	list_for_each(lease, &broker->leases, link)
-		for (size_t i = 0; i < lease->n_devices; i++)
+		for (size_t i = 0; i < lease_n_all(lease); i++)
 			if (lease->devices[i].transaction == reply->transaction)
 				return true;
 	return false;
@@ -42,7 +42,7 @@ static bool is_being_prepared(struct broker *broker, const char *address)
 
 static void adopt(struct broker *broker, const struct helper_reply *reply)
 {
-	struct lease *lease = lease_new(broker, 1);
+	struct lease *lease = lease_new(broker, 1, 0);
 	const struct device *device = registry_find_device(broker->registry, reply->address);
 
 	if (!lease) {
@@ -52,6 +52,7 @@ static void adopt(struct broker *broker, const struct helper_reply *reply)
 	lease->id = ++broker->last_lease;
 	memcpy(lease->devices[0].id.address, reply->address, sizeof(reply->address));
 	lease->devices[0].transaction = reply->transaction;
+	lease->devices[0].parked = reply->parked;
 	lease->devices[0].group = device ? device->group->id : 0;
 	memcpy(lease->devices[0].driver, reply->driver, sizeof(reply->driver));
 	if (device && groups_hold(broker, lease) < 0) {
@@ -71,8 +72,14 @@ static void swept(void *userdata, int error, const struct helper_reply *reply)
 {
 	struct broker *broker = userdata;
 
-	if (error < 0 || reply->status != HELPER_OK)
+	if (error < 0)
 		return;
+	if (reply->status != HELPER_OK) {
+		/* That was all: now it is known which of the parked devices must wait for others. */
+		broker->sweeping = false;
+		release_resume_all(broker);
+		return;
+	}
 	broker->sweep_transaction = reply->transaction;
 	if (is_being_prepared(broker, reply->address))
 		recover_retry_later(broker);
@@ -101,17 +108,14 @@ static void greeted(void *userdata, int error, const struct helper_reply *reply)
 
 void recover_begin(struct broker *broker)
 {
-	struct lease *lease, *following;
-
 	broker->retry_usec = UINT64_MAX;
 	broker->sweep_transaction = 0;
+	broker->sweeping = true;
 	if (helper_client_hello(broker->helper, policy_digest(broker->policy), greeted, broker) < 0) {
 		recover_retry_later(broker);
 		return;
 	}
-	list_for_each_safe(lease, following, &broker->leases, link)
-		if (lease->state == LEASE_RELEASING || lease->state == LEASE_LINGERING)
-			release_resume(lease);
+	release_resume_all(broker);
 	sweep(broker);
 }
 

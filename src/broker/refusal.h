@@ -35,7 +35,7 @@ struct bystander {
 	char device[DEVICE_ADDRESS_MAX];
 	char ids[12]; /* "8086:10d3" */
 	char driver[DEVICE_DRIVER_MAX];
-	char action[64]; /* what the lease would do to it */
+	char action[128]; /* what the lease would do to it */
 };
 
 struct bystanders {

@@ -2,7 +2,7 @@
 /*
  * Giving back. A device is free when the helper has put it on its former driver; that waits until the kernel has no
  * descriptor of it left, which may be long after its client is gone: the lease lingers until then, and so does its hold on
- * the groups. A helper that goes away in the middle is asked again when it is back: its journal knows the transaction.
+ * the groups. Bystanders that were parked follow when all others of their group are back. A helper that goes away in the middle is asked again when it is back: its journal knows the transaction.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,10 +33,43 @@ static void lease_end(struct lease *lease, enum lease_state state)
 
 static bool has_transactions(const struct lease *lease)
 {
-	for (size_t i = 0; i < lease->n_devices; i++)
+	for (size_t i = 0; i < lease_n_all(lease); i++)
 		if (lease->devices[i].transaction)
 			return true;
 	return false;
+}
+
+/* Whether anything that is not parked is still to come back in the group. */
+static bool group_is_moved(struct broker *broker, unsigned int group)
+{
+	const struct lease *lease;
+
+	list_for_each(lease, &broker->leases, link)
+		for (size_t i = 0; i < lease_n_all(lease); i++)
+			if (lease->devices[i].transaction && !lease->devices[i].parked &&
+			    lease->devices[i].group == group)
+				return true;
+	return false;
+}
+
+/*
+ * A parked device goes back last: the kernel denies it a host driver as long as somebody has descriptors of its group. What
+ * a former broker left can be in several leases, and is not known before the sweep has ended.
+ */
+static bool must_wait(const struct lease_device *device)
+{
+	struct broker *broker = device->lease->broker;
+
+	return device->parked && (broker->sweeping || group_is_moved(broker, device->group));
+}
+
+void release_resume_all(struct broker *broker)
+{
+	struct lease *lease, *following;
+
+	list_for_each_safe(lease, following, &broker->leases, link)
+		if (lease->state == LEASE_RELEASING || lease->state == LEASE_LINGERING)
+			release_resume(lease);
 }
 
 static void release_linger(struct lease *lease)
@@ -50,6 +83,9 @@ static void release_linger(struct lease *lease)
 
 static void restore_done(struct lease *lease, struct lease_device *device, const struct helper_reply *reply)
 {
+	struct broker *broker = lease->broker;
+	bool recovered = lease->uid == (uid_t)-1;
+
 	device->transaction = 0;
 	device->restoring = false;
 	/* Not -ENOENT alone: whatever goes wrong, the next event or judgement reads it again. */
@@ -61,8 +97,12 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 	else if (reply->status == HELPER_REPLACED)
 		event_lease(lease, LOG_NOTICE, "deviceReplaced",
 			    "%s is another device now, or gone: nothing was put back", device->id.address);
-	if (!has_transactions(lease))
+	if (has_transactions(lease))
+		release_resume(lease);
+	else
 		lease_end(lease, LEASE_RELEASED);
+	if (recovered)
+		release_resume_all(broker);
 }
 
 static void restore_replied(void *userdata, int error, const struct helper_reply *reply)
@@ -85,10 +125,10 @@ static void restore_replied(void *userdata, int error, const struct helper_reply
 
 void release_resume(struct lease *lease)
 {
-	for (size_t i = 0; i < lease->n_devices; i++) {
+	for (size_t i = 0; i < lease_n_all(lease); i++) {
 		struct lease_device *device = &lease->devices[i];
 
-		if (!device->transaction || device->restoring)
+		if (!device->transaction || device->restoring || must_wait(device))
 			continue;
 		device->restoring =
 			helper_client_restore(lease->broker->helper, device->transaction, restore_replied, device) == 0;

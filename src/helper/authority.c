@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "topology/viability.h"
 #include "util/cleanup.h"
 
 DEFINE_CLEANUP(identity, struct identity *, identity_clear)
@@ -83,26 +84,66 @@ static bool judge_device(const struct device_state *snapshot, const struct pci_f
 	return true;
 }
 
-static void judge_client(const struct authority *authority, const struct device_state *snapshot,
-			 const struct pci_facts *facts, const struct identity *client, struct authority_answer *ret)
+/* What holds for every device that is to be out of the way. */
+static bool judge_bystander(const struct authority_device *bystander, const struct authority_device *device,
+			    struct authority_answer *ret)
 {
-	const struct policy_subject subject = { .id = &snapshot->id, .driver = snapshot->driver };
-	struct policy_decision decision = { .action = POLICY_DENY };
+	const char *address = bystander->snapshot->id.address;
 
-	authority->decide(authority->policy, &subject, client, &decision);
-	if (decision.action != POLICY_ALLOW)
-		answer(ret, HELPER_REFUSED, "%s for uid %u: %s", snapshot->id.address, client->uid, decision.reason);
-	else if (decision.scope == POLICY_SINGLETON && facts->group_size != 1)
-		answer(ret, HELPER_REFUSED,
-		       "%s is in a group of %zu devices, and the rule at %s:%u has GroupScope=singleton",
-		       snapshot->id.address, facts->group_size, decision.file ? decision.file : "?", decision.line);
-	else
-		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision.force };
+	if (bystander->facts->bridge) {
+		answer(ret, HELPER_REFUSED, "%s is a bridge, which carries other devices and is never parked", address);
+		return false;
+	}
+	if (bystander->facts->group_size == 0 || strcmp(bystander->facts->group, device->facts->group) != 0) {
+		answer(ret, HELPER_REFUSED, "%s is in no IOMMU group with %s, and so no bystander of it", address,
+		       device->snapshot->id.address);
+		return false;
+	}
+	if (driver_is_vfio(bystander->snapshot->driver)) {
+		answer(ret, HELPER_REFUSED, "%s is on %s already: it is in nobody's way, and may be somebody's",
+		       address, bystander->snapshot->driver);
+		return false;
+	}
+	return true;
 }
 
-void authority_judge(const struct authority *authority, int client_fd, const struct device_state *snapshot,
-		     const struct pci_facts *facts, struct authority_answer *ret)
+static bool judge_client(const struct authority *authority, const struct authority_device *device,
+			 const struct identity *client, struct policy_decision *decision, struct authority_answer *ret)
 {
+	const struct device_state *snapshot = device->snapshot;
+	const struct policy_subject subject = { .id = &snapshot->id, .driver = snapshot->driver };
+
+	*decision = (struct policy_decision){ .action = POLICY_DENY };
+	authority->decide(authority->policy, &subject, client, decision);
+	if (decision->action != POLICY_ALLOW) {
+		answer(ret, HELPER_REFUSED, "%s for uid %u: %s", snapshot->id.address, client->uid, decision->reason);
+		return false;
+	}
+	if (decision->scope == POLICY_SINGLETON && device->facts->group_size != 1) {
+		answer(ret, HELPER_REFUSED,
+		       "%s is in a group of %zu devices, and the rule at %s:%u has GroupScope=singleton",
+		       snapshot->id.address, device->facts->group_size, decision->file ? decision->file : "?",
+		       decision->line);
+		return false;
+	}
+	return true;
+}
+
+static void judge_parking(const struct authority_device *bystander, const struct authority_device *device,
+			  const struct policy_decision *decision, struct authority_answer *ret)
+{
+	if (decision->scope != POLICY_WHOLE || decision->bystanders != POLICY_PARK)
+		answer(ret, HELPER_REFUSED, "%s is not to be parked for %s: the rule at %s:%u lacks Bystanders=park",
+		       bystander->snapshot->id.address, device->snapshot->id.address,
+		       decision->file ? decision->file : "?", decision->line);
+	else if (judge_bystander(bystander, device, ret))
+		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision->force };
+}
+
+void authority_judge(const struct authority *authority, int client_fd, const struct authority_device *device,
+		     const struct authority_device *bystander, struct authority_answer *ret)
+{
+	struct policy_decision decision;
 	struct identity client = IDENTITY_INIT;
 	_cleanup_(cleanup_identity) struct identity *guard = &client;
 	int r;
@@ -118,6 +159,11 @@ void authority_judge(const struct authority *authority, int client_fd, const str
 		ret->error = -r;
 		return;
 	}
-	if (judge_device(snapshot, facts, ret))
-		judge_client(authority, snapshot, facts, guard, ret);
+	if (!judge_device(device->snapshot, device->facts, ret) ||
+	    !judge_client(authority, device, guard, &decision, ret))
+		return;
+	if (bystander)
+		judge_parking(bystander, device, &decision, ret);
+	else
+		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision.force };
 }

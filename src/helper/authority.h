@@ -33,8 +33,17 @@ struct authority_answer {
  */
 int authority_check_socket(int fd, const char *path);
 
-/* Decides by facts that were read; pure but for the socket's credentials. Never blocks. */
-void authority_judge(const struct authority *authority, int client_fd, const struct device_state *snapshot,
-		     const struct pci_facts *facts, struct authority_answer *ret);
+/* What was read of a device. */
+struct authority_device {
+	const struct device_state *snapshot;
+	const struct pci_facts *facts;
+};
+
+/*
+ * Whether the client may have `device`; with a `bystander`, whether that may be parked for it. Decides by facts that were
+ * read; pure but for the socket's credentials. Never blocks.
+ */
+void authority_judge(const struct authority *authority, int client_fd, const struct authority_device *device,
+		     const struct authority_device *bystander, struct authority_answer *ret);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a device was like before it was touched: what a restore brings back, and what tells it from another device. */
+/*
+ * What a device was like before it was touched: what a restore brings back, and what tells it from another device; and
+ * where it was moved, for a restore takes it from there and from nowhere else.
+ */
 #ifndef IOMMUD_HELPER_DEVICE_STATE_H
 #define IOMMUD_HELPER_DEVICE_STATE_H
 
@@ -9,13 +12,23 @@
 
 #include "util/device-id.h"
 
+#define DRIVER_VFIO "vfio-pci"
+/* Takes any device that it is told to, drives none, and does not keep the device's group from user space. */
+#define DRIVER_PARKING "pci-stub"
+
 struct device_state {
 	struct device_id id;
 	uint64_t serial; /* PCIe Device Serial Number; 0: none, or not readable */
 	uint64_t node; /* inode of the device's folder: sysfs makes a new one for a device that comes back */
 	char driver[DEVICE_DRIVER_MAX]; /* empty: none */
 	char driver_override[DEVICE_DRIVER_MAX]; /* empty: none */
+	char moved_to[DEVICE_DRIVER_MAX]; /* a driver; empty until a judgement has named one */
 };
+
+static inline bool device_state_is_parked(const struct device_state *state)
+{
+	return strcmp(state->moved_to, DRIVER_PARKING) == 0;
+}
 
 /*
  * Whether both are of one and the same device, not merely of one at the same address. A serial number that could not be

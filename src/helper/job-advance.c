@@ -29,8 +29,9 @@ static void log_outcome(const struct job *job, const char *what, const struct ou
 		log_fields(LOG_NOTICE, fields, "%s: %s refused: the host uses it: %s", job->address, what,
 			   job->result.reason);
 	else
-		log_fields(LOG_INFO, fields, "%s: %s done (driver %s)", job->address, what,
-			   job->snapshot.driver[0] ? job->snapshot.driver : "none");
+		log_fields(LOG_INFO, fields, "%s: %s done (driver %s)%s%s", job->address, what,
+			   job->snapshot.driver[0] ? job->snapshot.driver : "none",
+			   job->for_address[0] ? ", parked for " : "", job->for_address);
 }
 
 static void close_transaction(struct helper *helper, struct job *job)

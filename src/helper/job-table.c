@@ -114,6 +114,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.modules = helper->options.modules,
 		.policy = helper->policy,
 		.address = job->address,
+		.for_address = job->for_address,
 		.snapshot = &job->snapshot,
 		.nodes = &job->nodes,
 		.force = job->force,

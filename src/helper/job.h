@@ -11,7 +11,7 @@
 
 enum job_phase {
 	JOB_JUDGING, /* reads sysfs, asks the policy */
-	JOB_PREPARING, /* journalled; moves the device to vfio */
+	JOB_PREPARING, /* journalled; moves the device to vfio, or to where it is parked */
 	JOB_LOOKING, /* for who has it; the only one that may be beside another job of the device */
 	JOB_RESTORING, /* puts it back: asked for, or because a prepare can't stand */
 };
@@ -27,6 +27,7 @@ struct job {
 	/* Until JUDGING has begun: of a RESTORING, that a prepare is to follow; -1 afterwards. */
 	int client_fd;
 	char address[DEVICE_ADDRESS_MAX];
+	char for_address[DEVICE_ADDRESS_MAX]; /* of a PARK; empty otherwise */
 	uint64_t transaction; /* not yet while JUDGING */
 	struct device_state snapshot;
 	struct holder_nodes nodes; /* as far as its worker, or the one that blocks, has said */
@@ -39,7 +40,7 @@ struct job {
 	struct worker_report result;
 };
 
-/* Each replies by itself, now or later. `client_fd` is the job's. */
+/* Each replies by itself, now or later. `client_fd` is the job's. PREPARE or PARK, RESTORE. */
 void job_prepare(struct helper *helper, uint64_t connection, const struct helper_request *request, int client_fd);
 void job_restore(struct helper *helper, uint64_t connection, const struct helper_request *request);
 void job_find_holders(struct helper *helper, uint64_t connection, const struct helper_request *request);

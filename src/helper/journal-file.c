@@ -37,7 +37,8 @@ struct record {
 	char address[DEVICE_ADDRESS_MAX];
 	char driver[DEVICE_DRIVER_MAX];
 	char driver_override[DEVICE_DRIVER_MAX];
-	uint8_t padding[72];
+	char moved_to[DEVICE_DRIVER_MAX];
+	uint8_t padding[32];
 	uint8_t checksum[CHECKSUM_SIZE];
 };
 _Static_assert(sizeof(struct record) == JOURNAL_RECORD_SIZE, "the journal's format is fixed");
@@ -72,6 +73,7 @@ static void record_encode(const struct journal_entry *entry, struct record *ret)
 	memcpy(ret->address, snapshot->id.address, sizeof(ret->address));
 	memcpy(ret->driver, snapshot->driver, sizeof(ret->driver));
 	memcpy(ret->driver_override, snapshot->driver_override, sizeof(ret->driver_override));
+	memcpy(ret->moved_to, snapshot->moved_to, sizeof(ret->moved_to));
 	record_checksum(ret, ret->checksum);
 }
 
@@ -94,7 +96,8 @@ static bool record_is_good(const struct record *record)
 	if (record->type != JOURNAL_BEGIN && record->type != JOURNAL_PREPARED)
 		return false;
 	return device_address_is_valid(record->address) && text_is_name(record->driver, DEVICE_DRIVER_MAX) &&
-	       text_is_name(record->driver_override, DEVICE_DRIVER_MAX);
+	       text_is_name(record->driver_override, DEVICE_DRIVER_MAX) &&
+	       text_is_name(record->moved_to, DEVICE_DRIVER_MAX);
 }
 
 static void record_decode(const struct record *record, struct journal_entry *ret)
@@ -114,6 +117,7 @@ static void record_decode(const struct record *record, struct journal_entry *ret
 	memcpy(snapshot->id.address, record->address, sizeof(snapshot->id.address));
 	memcpy(snapshot->driver, record->driver, sizeof(snapshot->driver));
 	memcpy(snapshot->driver_override, record->driver_override, sizeof(snapshot->driver_override));
+	memcpy(snapshot->moved_to, record->moved_to, sizeof(snapshot->moved_to));
 }
 
 int journal_file_read(int dir_fd, struct journal_content *ret)

@@ -214,6 +214,9 @@ int pci_device_read_facts(const struct pci_device *device, struct pci_facts *ret
 		return r;
 	if (size > CONFIG_HEADER_TYPE)
 		facts.bridge = (config[CONFIG_HEADER_TYPE] & 0x7f) != 0;
+	r = read_link_name_at(device->fd, "iommu_group", facts.group, sizeof(facts.group));
+	if (r < 0 && r != -ENOENT)
+		return r;
 	r = count_group(device->fd, &facts.group_size);
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -18,6 +18,7 @@ struct operation {
 	operation_fn run; /* may take the packet's descriptor */
 	bool transaction;
 	bool address;
+	bool for_address;
 	bool digest;
 	size_t n_fds;
 };
@@ -36,6 +37,8 @@ static const struct operation operations[] = {
 	[HELPER_NEXT] = { .run = run_next, .transaction = true },
 	[HELPER_RELOAD] = { .run = run_reload },
 	[HELPER_HOLDERS] = { .run = run_holders, .transaction = true },
+	/* What differs is only what the job does. */
+	[HELPER_PARK] = { .run = run_prepare, .address = true, .for_address = true, .digest = true, .n_fds = 1 },
 };
 
 static const struct operation *find_operation(uint32_t number)
@@ -67,6 +70,21 @@ static bool address_is_padded(const char address[DEVICE_ADDRESS_MAX])
 	return is_zero(address + length, DEVICE_ADDRESS_MAX - length);
 }
 
+static const char *check_addresses(const struct helper_request *request, const struct operation *operation)
+{
+	if (!operation->address && !is_zero(request->address, sizeof(request->address)))
+		return "an address where there is none";
+	if (!operation->for_address && !is_zero(request->for_address, sizeof(request->for_address)))
+		return "a second address where there is none";
+	if (operation->address && !address_is_padded(request->address))
+		return "the address is none";
+	if (operation->for_address && !address_is_padded(request->for_address))
+		return "the second address is none";
+	if (operation->for_address && strcmp(request->address, request->for_address) == 0)
+		return "a device is no bystander of itself";
+	return NULL;
+}
+
 static const char *check_fields(const struct helper_request *request, const struct operation *operation)
 {
 	if (!is_zero(request->reserved, sizeof(request->reserved)))
@@ -75,11 +93,7 @@ static const char *check_fields(const struct helper_request *request, const stru
 		return "a transaction where there is none";
 	if (!operation->digest && !is_zero(request->digest, sizeof(request->digest)))
 		return "a digest where there is none";
-	if (!operation->address && !is_zero(request->address, sizeof(request->address)))
-		return "an address where there is none";
-	if (operation->address && !address_is_padded(request->address))
-		return "the address is none";
-	return NULL;
+	return check_addresses(request, operation);
 }
 
 const char *request_check(const struct packet *packet)
@@ -141,6 +155,7 @@ static void run_next(struct helper *helper, uint64_t connection, struct packet *
 		reply.transaction = transaction->number;
 		memcpy(reply.address, transaction->snapshot.id.address, sizeof(reply.address));
 		memcpy(reply.driver, transaction->snapshot.driver, sizeof(reply.driver));
+		reply.parked = device_state_is_parked(&transaction->snapshot);
 	} else {
 		reply.status = HELPER_NO_SUCH_TRANSACTION;
 		reply.error = ENOENT;

@@ -45,10 +45,11 @@ static void drop_looking(void)
 	cap_free(capabilities);
 }
 
-static int read_device(const struct task *task, struct device_state *ret_snapshot, struct pci_facts *ret_facts)
+static int read_from_sysfs(int sysfs_fd, const char *address, struct device_state *ret_snapshot,
+			   struct pci_facts *ret_facts)
 {
 	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
-	int r = pci_device_open(task->sysfs_fd, task->address, &device);
+	int r = pci_device_open(sysfs_fd, address, &device);
 
 	if (r < 0)
 		return r;
@@ -58,26 +59,43 @@ static int read_device(const struct task *task, struct device_state *ret_snapsho
 	return pci_device_read_snapshot(&device, ret_snapshot);
 }
 
+static bool read_device(const struct task *task, const char *address, struct device_state *ret_snapshot,
+			struct pci_facts *ret_facts, struct worker_report *report)
+{
+	int r = read_from_sysfs(task->sysfs_fd, address, ret_snapshot, ret_facts);
+
+	if (r == -ENOENT || r == -ENODEV) {
+		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
+		snprintf(report->reason, sizeof(report->reason), "there is no PCI device %s", address);
+	} else if (r < 0) {
+		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
+		snprintf(report->reason, sizeof(report->reason), "can't read %s in sysfs", address);
+	}
+	return r == 0;
+}
+
+/* The device that is to be moved is in the report; the one that it is moved for, if that is another, only looked at. */
 static void judge(const struct task *task, struct worker_report *report)
 {
 	const struct authority authority = { .decide = policy_decide,
 					     .policy = task->policy,
 					     .client_socket = task->client_socket };
+	bool parks = task->for_address[0] != '\0';
+	struct pci_facts facts, client_facts;
+	struct device_state client_snapshot;
+	const struct authority_device moved = { &report->snapshot, &facts },
+				      wanted = { &client_snapshot, &client_facts };
 	struct authority_answer answer;
-	struct pci_facts facts;
-	int r = read_device(task, &report->snapshot, &facts);
 
-	if (r == -ENOENT || r == -ENODEV) {
-		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
-		snprintf(report->reason, sizeof(report->reason), "there is no PCI device %s", task->address);
+	if (!read_device(task, task->address, &report->snapshot, &facts, report))
 		return;
-	}
-	if (r < 0) {
-		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
-		snprintf(report->reason, sizeof(report->reason), "can't read %s in sysfs", task->address);
+	if (parks && !read_device(task, task->for_address, &client_snapshot, &client_facts, report))
 		return;
-	}
-	authority_judge(&authority, task->client_fd, &report->snapshot, &facts, &answer);
+	strcpy(report->snapshot.moved_to, parks ? DRIVER_PARKING : DRIVER_VFIO);
+	if (parks)
+		authority_judge(&authority, task->client_fd, &wanted, &moved, &answer);
+	else
+		authority_judge(&authority, task->client_fd, &moved, NULL, &answer);
 	report->outcome = outcome_of(answer.status, HELPER_STEP_NONE, -answer.error);
 	report->force = answer.force;
 	memcpy(report->reason, answer.reason, sizeof(report->reason));
@@ -146,7 +164,7 @@ static void release(void *userdata)
 	in_use_release(&move->in_use);
 }
 
-/* A device that is on a vfio driver stays on it: no module is looked for. */
+/* A device that is on a vfio driver stays on it, and one that is parked goes to none: no module is looked for. */
 static void choose_driver(const struct move *move, char ret[DEVICE_DRIVER_MAX])
 {
 	struct vfio_modules modules = { .sysfs_fd = move->task->sysfs_fd,
@@ -154,8 +172,8 @@ static void choose_driver(const struct move *move, char ret[DEVICE_DRIVER_MAX])
 					.folder = move->task->modules };
 	char modalias[128] = "";
 
-	strcpy(ret, VFIO_DRIVER_GENERIC);
-	if (driver_is_vfio(move->task->snapshot->driver))
+	strcpy(ret, DRIVER_VFIO);
+	if (driver_is_vfio(move->task->snapshot->driver) || device_state_is_parked(move->task->snapshot))
 		return;
 	(void)read_file_at(move->device.fd, "modalias", modalias, sizeof(modalias));
 	vfio_driver_choose(&vfio_modules_ops, &modules, modalias, ret);
@@ -174,7 +192,7 @@ static void say_nodes(const struct move *move)
 
 static void run_transition(struct move *move, transition_fn transition, struct outcome *ret, enum helper_status gone)
 {
-	char vfio_driver[DEVICE_DRIVER_MAX] = VFIO_DRIVER_GENERIC;
+	char vfio_driver[DEVICE_DRIVER_MAX] = DRIVER_VFIO;
 	const struct transition steps = { .ops = &pci_device_ops,
 					  .device = &move->device,
 					  .vfio_driver = vfio_driver,

@@ -15,6 +15,8 @@ struct task {
 	const char *modules; /* the folder of the kernel's modules; NULL: the system's */
 	const struct policy *policy;
 	const char *address;
+	const char
+		*for_address; /* for judging: of the device that `address` is parked for; empty: it is itself wanted */
 	const struct device_state *snapshot; /* as journalled; not for judging */
 	const struct holder_nodes *nodes; /* for who has the device */
 	bool force; /* whatever the host uses it for */

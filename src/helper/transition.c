@@ -2,8 +2,8 @@
 /*
  * The order of writes that moves a device, and the way back. Owns nothing. It promises that the way back works from
  * wherever the way there was left, because it goes by what the device is like and not by what was done; so undoing a
- * failed prepare is a restore. It never writes new_id, and never takes a device from a driver that is neither vfio's nor
- * the one that was journalled.
+ * failed prepare is a restore. It never writes new_id, and never takes a device from a driver that is none of the
+ * two that were journalled, its own and the one it was moved to (any of vfio's, if that was).
  */
 #include "helper/transition.h"
 
@@ -88,11 +88,18 @@ static struct outcome outcome_fault(enum helper_step step, int r)
 	return (struct outcome){ .status = HELPER_FAULT, .step = step, .error = -r };
 }
 
-static struct outcome move_to_vfio(const struct transition *transition, const struct device_state *saved)
+/* Which of vfio's drivers it is to be is found out late, and not journalled. */
+static const char *target_of(const struct transition *transition, const struct device_state *saved)
 {
+	return transition->vfio_driver && driver_is_vfio(saved->moved_to) ? transition->vfio_driver : saved->moved_to;
+}
+
+static struct outcome move_away(const struct transition *transition, const struct device_state *saved)
+{
+	const char *target = target_of(transition, saved);
 	int r;
 
-	r = set_override(transition, transition->vfio_driver);
+	r = set_override(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_OVERRIDE, r);
 	if (saved->driver[0]) {
@@ -102,10 +109,10 @@ static struct outcome move_to_vfio(const struct transition *transition, const st
 		if (r < 0)
 			return outcome_fault(HELPER_STEP_UNBIND, r);
 	}
-	r = bind(transition, transition->vfio_driver);
+	r = bind(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_BIND, r);
-	r = verify(transition, transition->vfio_driver);
+	r = verify(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_VERIFY, r);
 	return outcome_ok();
@@ -127,6 +134,12 @@ static int check_unchanged(const struct transition *transition, const struct dev
 	return 0;
 }
 
+/* For a device that goes to user space one vfio driver is as good as another; parked is on the one driver only. */
+static bool is_where_it_was_moved(const char *driver, const struct device_state *saved)
+{
+	return strcmp(driver, saved->moved_to) == 0 || (driver_is_vfio(driver) && driver_is_vfio(saved->moved_to));
+}
+
 void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret)
 {
 	struct outcome undo;
@@ -138,11 +151,11 @@ void transition_prepare(const struct transition *transition, const struct device
 		ret->undone = true;
 		return;
 	}
-	if (driver_is_vfio(saved->driver)) {
+	if (is_where_it_was_moved(saved->driver, saved)) {
 		*ret = outcome_ok();
 		return;
 	}
-	r = transition->ops->has_driver(transition->device, transition->vfio_driver);
+	r = transition->ops->has_driver(transition->device, target_of(transition, saved));
 	if (r < 0) {
 		*ret = outcome_fault(HELPER_STEP_BIND, r);
 		ret->undone = true;
@@ -154,7 +167,7 @@ void transition_prepare(const struct transition *transition, const struct device
 		ret->undone = true;
 		return;
 	}
-	*ret = move_to_vfio(transition, saved);
+	*ret = move_away(transition, saved);
 	release(transition);
 	if (ret->status == HELPER_OK)
 		return;
@@ -191,7 +204,7 @@ static struct outcome put_override_back(const struct transition *transition, con
 
 static bool override_is_ours(const struct device_state *now, const struct device_state *saved)
 {
-	return driver_is_vfio(now->driver_override) ||
+	return is_where_it_was_moved(now->driver_override, saved) ||
 	       (saved->driver[0] && strcmp(now->driver_override, saved->driver) == 0);
 }
 
@@ -211,7 +224,7 @@ static struct outcome restore_same_device(const struct transition *transition, c
 {
 	int r;
 
-	if (driver_is_vfio(now->driver)) {
+	if (is_where_it_was_moved(now->driver, saved)) {
 		r = unbind(transition, now->driver);
 		if (r < 0)
 			return outcome_fault(HELPER_STEP_UNBIND, r);

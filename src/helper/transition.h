@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Moving one device to a vfio driver and back. The steps go through an ops struct: sysfs in the worker, a fake in the tests.
+ * Moving one device to a vfio driver or pci-stub, and back. The steps go through an ops struct: sysfs in the worker, a fake
+ * in the tests.
  * Both ways look at the state before each step and find work that is done already done: a killed helper repeats them.
  */
 #ifndef IOMMUD_HELPER_TRANSITION_H
@@ -21,7 +22,7 @@ struct device_ops {
 struct transition {
 	const struct device_ops *ops;
 	void *device;
-	const char *vfio_driver; /* prepare: where to; driver_is_vfio() must say so */
+	const char *vfio_driver; /* prepare: where to, if it is to vfio; driver_is_vfio() must say so */
 	/* Called before each step, so that somebody can say where a transition is stuck. May be NULL. */
 	void (*announce)(void *userdata, enum helper_step step);
 	/*
@@ -41,13 +42,14 @@ struct outcome {
 };
 
 /*
- * Binds the device to `vfio_driver`, unless it is on a vfio driver. `saved` is what was journalled; a device that is not like
- * that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone. IN_USE: it was not touched.
+ * Binds the device to `saved->moved_to`, or `vfio_driver` where that is one of vfio's, unless it is there already. `saved` is what
+ * was journalled; a device that is not like that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone. IN_USE: it was not
+ * touched.
  */
 void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
 
 /*
- * Takes the device from vfio and makes it as `saved` says. Waits until the last descriptor of the device is closed.
+ * Takes the device from where it was moved and makes it as `saved` says. Waits until the last descriptor of the device is closed.
  * REPLACED: it is gone, or another one is there. A device that somebody has bound to a third driver is left there.
  */
 void transition_restore(const struct transition *transition, const struct device_state *saved, struct outcome *ret);

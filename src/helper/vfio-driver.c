@@ -80,5 +80,5 @@ void vfio_driver_choose(const struct vfio_driver_ops *ops, void *userdata, const
 		if (vfio_driver_find(ops, userdata, module, ret))
 			return;
 	}
-	snprintf(ret, DEVICE_DRIVER_MAX, VFIO_DRIVER_GENERIC);
+	snprintf(ret, DEVICE_DRIVER_MAX, DRIVER_VFIO);
 }

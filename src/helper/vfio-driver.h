@@ -10,9 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "util/device-id.h"
+#include "helper/device-state.h"
 
-#define VFIO_DRIVER_GENERIC "vfio-pci"
 #define VFIO_MODULES_MAX 8
 
 /* A module that says it drives the device. */
@@ -32,7 +31,7 @@ struct vfio_driver_ops {
 /*
  * The driver to bind the device of this modalias ("pci:v0000...") to: of the modules that match the one with the fewest
  * wildcards, of several equal ones the last, loaded if it is not there. One that can't be had is passed over, and
- * VFIO_DRIVER_GENERIC is what remains, there or not.
+ * DRIVER_VFIO is what remains, there or not.
  */
 void vfio_driver_choose(const struct vfio_driver_ops *ops, void *userdata, const char *modalias,
 			char ret[DEVICE_DRIVER_MAX]);

@@ -247,6 +247,19 @@ int helper_client_prepare(struct helper_client *client, int client_fd, const cha
 	return submit(client, &request, client_fd, reply, userdata);
 }
 
+int helper_client_park(struct helper_client *client, int client_fd, const char *address, const char *for_address,
+		       const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata)
+{
+	struct helper_request request = { .operation = HELPER_PARK };
+
+	if (!device_address_is_valid(address) || !device_address_is_valid(for_address))
+		return -EINVAL;
+	strcpy(request.address, address);
+	strcpy(request.for_address, for_address);
+	memcpy(request.digest, digest, DIGEST_SIZE);
+	return submit(client, &request, client_fd, reply, userdata);
+}
+
 int helper_client_restore(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata)
 {
 	struct helper_request request = { .operation = HELPER_RESTORE, .transaction = transaction };

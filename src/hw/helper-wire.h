@@ -49,10 +49,17 @@ enum helper_operation {
 	 */
 	HELPER_RELOAD = 5,
 	/*
+	 * Take `address`, a bystander, out of the way for `for_address`, which the client of the passed socket is about to
+	 * get: like PREPARE, but to pci-stub. The helper's policy must allow the client that device with
+	 * GroupScope=whole and Bystanders=park, and both must be in one IOMMU group. RESTORE it after the devices of its
+	 * group: the kernel denies it a host driver for as long as the group is user space's.
+	 */
+	HELPER_PARK = 6,
+	/*
 	 * Who has descriptors of the device of `transaction`: asked while a RESTORE waits. It looks at all processes. Every
 	 * reply, whatever its status, names the transaction. No descriptor.
 	 */
-	HELPER_HOLDERS = 6,
+	HELPER_HOLDERS = 7,
 };
 
 struct helper_request {
@@ -60,8 +67,9 @@ struct helper_request {
 	uint32_t operation;
 	uint64_t serial; /* the reply carries it back; several requests can be under way */
 	uint64_t transaction; /* RESTORE, NEXT, HOLDERS; zero otherwise */
-	char address[DEVICE_ADDRESS_MAX]; /* PREPARE, NUL-padded; zero otherwise */
-	uint8_t digest[DIGEST_SIZE]; /* HELLO, PREPARE: the policy the broker decided by; zero otherwise */
+	char address[DEVICE_ADDRESS_MAX]; /* PREPARE, PARK, NUL-padded; zero otherwise */
+	char for_address[DEVICE_ADDRESS_MAX]; /* PARK, NUL-padded; zero otherwise */
+	uint8_t digest[DIGEST_SIZE]; /* HELLO, PREPARE, PARK: the policy the broker decided by; zero otherwise */
 	uint32_t reserved[4]; /* zero */
 };
 
@@ -129,17 +137,18 @@ struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
 	uint64_t serial;
-	uint64_t transaction; /* PREPARE, NEXT, HOLDERS; FAULT: what is open still */
+	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS; FAULT: what is open still */
 	int32_t error; /* FAULT: a positive errno */
 	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
-	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, NEXT: the driver that RESTORE will bind; empty: none */
+	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, PARK, NEXT: the driver that RESTORE will bind; empty: none */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
 	char detail[HELPER_DETAIL_MAX]; /* IN_USE, for people, NUL-padded: "nvme0n1p1 is mounted" */
+	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
 	uint32_t n_holders; /* HOLDERS: those that follow */
 	uint32_t more_holders; /* HOLDERS: how many more there are */
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
-	uint32_t reserved[4];
+	uint32_t reserved[3];
 };
 
 #endif

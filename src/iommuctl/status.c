@@ -7,10 +7,11 @@
 #include "reply.h"
 #include "table.h"
 
-static void add_lease(struct table *table, json_object *lease)
+static void add_lease(struct table *table, json_object *lease, bool with_parked)
 {
 	const char *state = reply_text(lease, "state");
 	_cleanup_free_ char *devices = reply_join(lease, "devices"), *groups = reply_join(lease, "groups");
+	_cleanup_free_ char *parked = reply_join(lease, "parked");
 	bool bad = state && strcmp(state, "violated") == 0, good = state && strcmp(state, "active") == 0;
 
 	table_add_number(table, reply_number(lease, "lease"));
@@ -21,6 +22,16 @@ static void add_lease(struct table *table, json_object *lease)
 	table_add_number(table, reply_number(lease, "pid"));
 	table_add(table, groups);
 	table_add(table, devices);
+	if (with_parked)
+		table_add(table, parked);
+}
+
+static bool any_parked(json_object *leases)
+{
+	for (size_t i = 0; i < json_object_array_length(leases); i++)
+		if (reply_count(json_object_array_get_idx(leases, i), "parked") > 0)
+			return true;
+	return false;
 }
 
 static void print_holders(json_object *lease)
@@ -34,8 +45,11 @@ static void print_holders(json_object *lease)
 
 static int print_leases(const struct options *options, json_object *leases)
 {
-	static const char *const headings[] = { "LEASE", "STATE",  "BACKEND", "LABEL", "UID",
-						"PID",   "GROUPS", "DEVICES", NULL };
+	bool with_parked = any_parked(leases);
+	const char *const headings[] = { "LEASE",  "STATE",   "BACKEND",
+					 "LABEL",  "UID",     "PID",
+					 "GROUPS", "DEVICES", with_parked ? "PARKED" : NULL,
+					 NULL };
 	_cleanup_table_ struct table *table = table_new(headings);
 	size_t n = json_object_array_length(leases);
 
@@ -45,7 +59,7 @@ static int print_leases(const struct options *options, json_object *leases)
 		return EXIT_DONE;
 	}
 	for (size_t i = 0; i < n && table; i++)
-		add_lease(table, json_object_array_get_idx(leases, i));
+		add_lease(table, json_object_array_get_idx(leases, i), with_parked);
 	if (table && table_print(table, stdout, !options->no_legend, terminal_has_color(options->color)) == 0) {
 		for (size_t i = 0; i < n && !options->no_legend; i++)
 			print_holders(json_object_array_get_idx(leases, i));

@@ -47,6 +47,8 @@ static void allow(const struct rule *rule, const struct identity *client, struct
 {
 	decision->action = POLICY_ALLOW;
 	decision->scope = rule->scope;
+	decision->bystanders = rule->bystanders;
+	decision->allowed_drivers = (const char *const *)rule->allowed_drivers;
 	decision->backends = rule->backends;
 	decision->force = rule->force;
 	decision->label_kind = rule->label_kind;

@@ -25,6 +25,8 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_GROUP]   = { SECTION_CLIENT, "Group",   true, .parse_item = parse_group,   .fits = group_fits },
 	[KEY_ACTION]      = { SECTION_GRANT, "Action",     false, .parse_grant = parse_action },
 	[KEY_GROUP_SCOPE] = { SECTION_GRANT, "GroupScope", false, .parse_grant = parse_group_scope },
+	[KEY_BYSTANDERS]  = { SECTION_GRANT, "Bystanders", false, .parse_grant = parse_bystanders },
+	[KEY_ALLOWED_DRIVERS] = { SECTION_GRANT, "AllowedDrivers", true, .parse_grant = parse_allowed_driver },
 	[KEY_BACKEND]     = { SECTION_GRANT, "Backend",    true,  .parse_grant = parse_backend },
 	[KEY_LABEL]       = { SECTION_GRANT, "Label",      false, .parse_grant = parse_label },
 	[KEY_FORCE]       = { SECTION_GRANT, "Force",      false, .parse_grant = parse_force },

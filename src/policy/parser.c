@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "policy/keys.h"
+#include "util/cleanup.h"
 #include "util/ini.h"
 
 #define SEPARATORS " \t,"
@@ -57,8 +58,27 @@ static void disorder(struct parser *parser, const struct report_place *place, co
 	parser->disordered = true;
 }
 
+/* A group of one has no bystanders: who writes of them has forgotten that groups of more are refused. */
+static void check_bystander_keys(struct parser *parser)
+{
+	static const enum rule_key keys[] = { KEY_BYSTANDERS, KEY_ALLOWED_DRIVERS };
+
+	if (parser->denies || parser->rule.scope == POLICY_WHOLE)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (!parser->key_seen[keys[i]])
+			continue;
+		parser->broken = true;
+		report_error(
+			parser->report, &parser->key_places[keys[i]],
+			"'%s' is about groups of several devices, which this rule does not admit; add GroupScope=whole",
+			rule_keys[keys[i]].name);
+	}
+}
+
 static void check_grant(struct parser *parser)
 {
+	check_bystander_keys(parser);
 	if (!parser->action_given)
 		fail(parser, &parser->section_places[SECTION_GRANT], "[Grant] without Action=allow or Action=deny");
 	if (!parser->rule.backends && !parser->denies)

@@ -27,6 +27,12 @@ enum policy_scope {
 	POLICY_WHOLE, /* any group, by consent of the client */
 };
 
+/* What becomes of a member that the client did not ask for and that keeps the group from user space. */
+enum policy_bystanders {
+	POLICY_REQUIRE, /* the default: nothing; the group is not viable until somebody helps */
+	POLICY_PARK, /* it waits on pci-stub for the end of the lease */
+};
+
 enum policy_backend {
 	POLICY_BACKEND_IOMMUFD = 1 << 0,
 	POLICY_BACKEND_LEGACY = 1 << 1,
@@ -55,6 +61,9 @@ struct policy_decision {
 	const char *file; /* NULL: no rule fits */
 	unsigned int line; /* of the rule's first section */
 	enum policy_scope scope;
+	enum policy_bystanders bystanders;
+	const char *const
+		*allowed_drivers; /* that a member may stay on, beyond the built-in ones; NULL-terminated, or NULL */
 	unsigned int backends; /* enum policy_backend */
 	bool force; /* also while the host uses it: a disk that is mounted, a NIC that has an address */
 	enum policy_label_kind label_kind;

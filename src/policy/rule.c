@@ -106,6 +106,9 @@ void rule_clear(struct rule *rule)
 {
 	for (size_t i = 0; i < N_CONDITIONS; i++)
 		condition_clear(&rule->conditions[i]);
+	for (char **driver = rule->allowed_drivers; driver && *driver; driver++)
+		free(*driver);
+	free(rule->allowed_drivers);
 	free(rule->label);
 	*rule = (struct rule){};
 }

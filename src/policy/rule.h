@@ -26,6 +26,8 @@ enum rule_key {
 	N_CONDITIONS,
 	KEY_ACTION = N_CONDITIONS,
 	KEY_GROUP_SCOPE,
+	KEY_BYSTANDERS,
+	KEY_ALLOWED_DRIVERS,
 	KEY_BACKEND,
 	KEY_LABEL,
 	KEY_FORCE,
@@ -62,6 +64,8 @@ struct rule {
 	unsigned int column;
 	enum policy_action action;
 	enum policy_scope scope;
+	enum policy_bystanders bystanders;
+	char **allowed_drivers; /* NULL-terminated; NULL: none */
 	unsigned int backends;
 	enum policy_label_kind label_kind;
 	char *label;

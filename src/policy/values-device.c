@@ -166,20 +166,30 @@ int parse_address(const char *text, struct item *ret, struct complaint *complain
 	return make_text_item(ITEM_EXACT, text, true, ret);
 }
 
-int parse_driver(const char *text, struct item *ret, struct complaint *complaint)
+int check_driver_name(const char *text, struct complaint *complaint)
 {
-	if (strcmp(text, "*") == 0 || strcmp(text, "none") == 0) {
-		*ret = (struct item){ .kind = text[0] == '*' ? ITEM_ANY : ITEM_ABSENT };
-		return 0;
-	}
 	for (size_t i = 0; text[i]; i++)
 		if (text[i] < '!' || text[i] > '~' || strchr("\\/\"'", text[i]))
 			return complain(complaint, i, "not a character of a driver's name in '%.*s'",
 					quote_length(text), text);
-	if (glob_is_pattern(text))
-		return make_glob_item(text, 0, DEVICE_DRIVER_MAX - 1, false, false, ret, complaint);
-	if (strlen(text) >= DEVICE_DRIVER_MAX)
+	if (!glob_is_pattern(text) && strlen(text) >= DEVICE_DRIVER_MAX)
 		return complain(complaint, 0, "'%.*s' is too long for a driver's name, %d bytes at most",
 				quote_length(text), text, DEVICE_DRIVER_MAX - 1);
+	return 0;
+}
+
+int parse_driver(const char *text, struct item *ret, struct complaint *complaint)
+{
+	int r;
+
+	if (strcmp(text, "*") == 0 || strcmp(text, "none") == 0) {
+		*ret = (struct item){ .kind = text[0] == '*' ? ITEM_ANY : ITEM_ABSENT };
+		return 0;
+	}
+	r = check_driver_name(text, complaint);
+	if (r < 0)
+		return r;
+	if (glob_is_pattern(text))
+		return make_glob_item(text, 0, DEVICE_DRIVER_MAX - 1, false, false, ret, complaint);
 	return make_text_item(ITEM_EXACT, text, false, ret);
 }

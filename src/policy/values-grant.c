@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Values of [Grant]: words from small tables, and the label. Owns nothing but the label it puts into the rule. */
+/* Values of [Grant]: words from small tables, and the label. Owns nothing but the texts it puts into the rule. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/glob.h"
 #include "policy/nearest.h"
 #include "policy/report.h"
 #include "policy/values.h"
@@ -70,6 +71,47 @@ int parse_group_scope(const char *text, struct rule *rule, struct complaint *com
 	if (r < 0)
 		return r;
 	rule->scope = value;
+	return 0;
+}
+
+int parse_bystanders(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "require", POLICY_REQUIRE }, { "park", POLICY_PARK } };
+	unsigned int value;
+	int r = find_word("Bystanders", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->bystanders = value;
+	return 0;
+}
+
+/* By name only: what a glob would let in one day, nobody has looked at. */
+int parse_allowed_driver(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	char **larger, *copy;
+	size_t n = 0;
+	int r = check_driver_name(text, complaint);
+
+	if (r < 0)
+		return r;
+	if (glob_is_pattern(text))
+		return complain(complaint, 0,
+				"AllowedDrivers takes names, no globs: '%.*s' would allow any driver that fits",
+				quote_length(text), text);
+	while (rule->allowed_drivers && rule->allowed_drivers[n])
+		n++;
+	copy = strndup(text, strlen(text));
+	if (!copy)
+		return -ENOMEM;
+	larger = reallocarray(rule->allowed_drivers, n + 2, sizeof(*larger));
+	if (!larger) {
+		free(copy);
+		return -ENOMEM;
+	}
+	larger[n] = copy;
+	larger[n + 1] = NULL;
+	rule->allowed_drivers = larger;
 	return 0;
 }
 

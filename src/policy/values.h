@@ -21,6 +21,9 @@ int complain(struct complaint *complaint, size_t offset, const char *format, ...
 /* A new item of this text, lower-cased if asked. -ENOMEM. */
 int make_text_item(enum item_kind kind, const char *text, bool lower, struct item *ret);
 
+/* Whether `text` may be a driver's name, or a glob over one; complains if not. */
+int check_driver_name(const char *text, struct complaint *complaint);
+
 /* One item of a list: a row each in the table of keys.c. values-device.c and values-client.c. */
 int parse_vendor(const char *text, struct item *ret, struct complaint *complaint);
 int parse_device(const char *text, struct item *ret, struct complaint *complaint);
@@ -30,9 +33,11 @@ int parse_driver(const char *text, struct item *ret, struct complaint *complaint
 int parse_user(const char *text, struct item *ret, struct complaint *complaint);
 int parse_group(const char *text, struct item *ret, struct complaint *complaint);
 
-/* Values of [Grant], put into the rule; Backend once an item. values-grant.c. */
+/* Values of [Grant], put into the rule; Backend and AllowedDrivers once an item. values-grant.c. */
 int parse_action(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_group_scope(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_bystanders(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_allowed_driver(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_backend(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_force(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_label(const char *text, struct rule *rule, struct complaint *complaint);

@@ -181,12 +181,13 @@ json_object *convert_group(struct broker *broker, const struct group *group)
 	return json_build_end(&build);
 }
 
-static json_object *lease_addresses(const struct lease *lease)
+static json_object *lease_addresses(const struct lease *lease, bool parked)
 {
 	struct json_build list = json_build_array();
 
-	for (size_t i = 0; i < lease->n_devices; i++)
-		json_build_text(&list, NULL, lease->devices[i].id.address);
+	for (size_t i = 0; i < lease_n_all(lease); i++)
+		if (lease->devices[i].parked == parked)
+			json_build_text(&list, NULL, lease->devices[i].id.address);
 	return json_build_end(&list);
 }
 
@@ -226,7 +227,8 @@ json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 	json_build_text(&build, "state", lease_state_name(lease->state));
 	json_build_text(&build, "backend", lease->opener ? lease->opener->name : "unknown");
 	json_build_text(&build, "label", lease->label);
-	json_build_add(&build, "devices", lease_addresses(lease));
+	json_build_add(&build, "devices", lease_addresses(lease, false));
+	json_build_add(&build, "parked", lease_addresses(lease, true));
 	json_build_add(&build, "groups", lease_groups(lease));
 	json_build_number(&build, "uid", unknown ? -1 : (int64_t)lease->uid);
 	json_build_number_or_null(&build, "pid", unknown || lease->pid == 0 ? -1 : lease->pid);

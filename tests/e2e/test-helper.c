@@ -129,6 +129,88 @@ static void leaks_no_descriptor(void **state)
 	assert_int_equal(harness_count_fds(harness), before);
 }
 
+/* ---- bystanders ---- */
+
+static void parks_the_bystanders_and_puts_the_group_back(void **state)
+{
+	struct harness *harness = *state;
+	_cleanup_free_ char *before = NULL;
+	struct helper_reply bystander, onlooker, wanted, next;
+	struct helper_request request;
+
+	harness_start(harness);
+	before = describe(harness);
+	bystander = harness_park(harness, BYSTANDER, WANTED);
+	onlooker = harness_park(harness, ONLOOKER, WANTED);
+	wanted = harness_prepare(harness, WANTED);
+	assert_int_equal(bystander.status, HELPER_OK);
+	assert_string_equal(bystander.driver, "nvme");
+	assert_int_equal(onlooker.status, HELPER_OK);
+	assert_int_equal(wanted.status, HELPER_OK);
+	assert_line(harness, BYSTANDER " driver=pci-stub override=pci-stub\n");
+	assert_line(harness, ONLOOKER " driver=pci-stub override=pci-stub\n");
+	assert_line(harness, WANTED " driver=vfio-pci override=vfio-pci\n");
+	request = harness_request(harness, HELPER_NEXT);
+	next = harness_call(harness, &request, -1);
+	assert_int_equal(next.transaction, bystander.transaction);
+	assert_int_equal(next.parked, 1);
+	request = harness_request(harness, HELPER_NEXT);
+	request.transaction = onlooker.transaction;
+	next = harness_call(harness, &request, -1);
+	assert_int_equal(next.transaction, wanted.transaction);
+	assert_int_equal(next.parked, 0);
+	assert_int_equal(harness_restore(harness, wanted.transaction).status, HELPER_OK);
+	assert_int_equal(harness_restore(harness, onlooker.transaction).status, HELPER_OK);
+	assert_int_equal(harness_restore(harness, bystander.transaction).status, HELPER_OK);
+	assert_tree(harness, before);
+	harness_wait_closed(harness);
+}
+
+static void refuse_parking(struct harness *harness, const char *address, const char *for_address,
+			   enum helper_status status)
+{
+	_cleanup_free_ char *before = describe(harness);
+	struct helper_reply reply = harness_park(harness, address, for_address);
+
+	assert_int_equal(reply.status, status);
+	assert_int_equal(reply.transaction, 0);
+	assert_nothing_happened(harness, before);
+	harness_wait_closed(harness);
+}
+
+static void parks_nothing_that_no_rule_says_to(void **state)
+{
+	struct harness *harness = *state;
+
+	harness_start(harness);
+	refuse_parking(harness, ELBOW, WANTED, HELPER_REFUSED); /* a bridge */
+	refuse_parking(harness, NIC, WANTED, HELPER_REFUSED); /* of another group */
+	refuse_parking(harness, LOOSE, WANTED, HELPER_REFUSED); /* of none */
+	refuse_parking(harness, TWIN_B, TWIN_A, HELPER_REFUSED); /* a rule for groups of one */
+	refuse_parking(harness, WANTED, BYSTANDER, HELPER_REFUSED); /* no rule gives that one */
+	refuse_parking(harness, "0000:ff:1f.7", WANTED, HELPER_NO_SUCH_DEVICE);
+	refuse_parking(harness, BYSTANDER, "0000:ff:1f.7", HELPER_NO_SUCH_DEVICE);
+	fuse_sysfs_set_driver(harness->sysfs, BYSTANDER, "vfio-pci");
+	refuse_parking(harness, BYSTANDER, WANTED, HELPER_REFUSED);
+}
+
+static void parks_nothing_without_pci_stub(void **state)
+{
+	struct harness *harness = *state;
+	_cleanup_free_ char *before = NULL;
+	struct helper_reply reply;
+
+	harness_start(harness);
+	fuse_sysfs_remove_driver(harness->sysfs, "pci-stub");
+	before = describe(harness);
+	reply = harness_park(harness, BYSTANDER, WANTED);
+	assert_int_equal(reply.status, HELPER_FAULT);
+	assert_int_equal(reply.step, HELPER_STEP_BIND);
+	assert_int_equal(reply.error, ENOENT);
+	assert_nothing_happened(harness, before);
+	harness_wait_closed(harness);
+}
+
 /* ---- what is refused ---- */
 
 static void refuse(struct harness *harness, const char *address, enum helper_status status)
@@ -752,6 +834,9 @@ static void ends_at_once_and_leaves_its_workers_to_finish(void **state)
 	harness_wait_tree(harness, before);
 }
 
+/* Of lease_one(). */
+static const char *leased_address;
+
 struct killer {
 	struct harness *harness;
 	size_t number; /* of the write at which the helper dies */
@@ -773,17 +858,29 @@ static int kill_helper(void *userdata, const struct fuse_sysfs_write *write)
 	return harness_hook(killer->harness, write);
 }
 
+static void restore_those(struct harness *harness, bool parked)
+{
+	uint64_t last = 0;
+
+	for (;;) {
+		struct helper_request next = harness_request(harness, HELPER_NEXT);
+		struct helper_reply reply;
+
+		next.transaction = last;
+		reply = harness_call(harness, &next, -1);
+		if (reply.status == HELPER_NO_SUCH_TRANSACTION)
+			return;
+		last = reply.transaction;
+		if (reply.parked == parked)
+			assert_int_equal(harness_restore(harness, reply.transaction).status, HELPER_OK);
+	}
+}
+
 /* All that a new broker can do for a new helper. */
 static void restore_all(struct harness *harness)
 {
-	for (;;) {
-		struct helper_request next = harness_request(harness, HELPER_NEXT);
-		struct helper_reply reply = harness_call(harness, &next, -1);
-
-		if (reply.status == HELPER_NO_SUCH_TRANSACTION)
-			return;
-		assert_int_equal(harness_restore(harness, reply.transaction).status, HELPER_OK);
-	}
+	restore_those(harness, false);
+	restore_those(harness, true);
 }
 
 /* With its workers, where they were killed; those that were not may still be at work when the next helper starts. */
@@ -797,21 +894,59 @@ static void reap_killed(struct harness *harness, const struct killer *killer)
 	harness->helper = -1;
 }
 
+static bool sent_and_done(struct harness *harness, uint64_t *ret_transaction)
+{
+	struct helper_reply reply;
+
+	if (!harness_receive(harness, &reply))
+		return false;
+	assert_int_equal(reply.status, HELPER_OK);
+	if (ret_transaction)
+		*ret_transaction = reply.transaction;
+	return true;
+}
+
+/* One device there and back, until the helper is gone. */
+static void lease_one(struct harness *harness)
+{
+	uint64_t transaction;
+
+	harness_send_prepare(harness, leased_address);
+	if (!sent_and_done(harness, &transaction))
+		return;
+	harness_send_restore(harness, transaction);
+	sent_and_done(harness, NULL);
+}
+
+/* A group with two bystanders to park there and back, until the helper is gone. */
+static void lease_group(struct harness *harness)
+{
+	uint64_t transactions[3];
+
+	harness_send_park(harness, BYSTANDER, WANTED);
+	if (!sent_and_done(harness, &transactions[0]))
+		return;
+	harness_send_park(harness, ONLOOKER, WANTED);
+	if (!sent_and_done(harness, &transactions[1]))
+		return;
+	harness_send_prepare(harness, WANTED);
+	if (!sent_and_done(harness, &transactions[2]))
+		return;
+	for (size_t i = ARRAY_SIZE(transactions); i-- > 0;) {
+		harness_send_restore(harness, transactions[i]);
+		if (!sent_and_done(harness, NULL))
+			return;
+	}
+}
+
 /* False: the write at which to die never came, so all have been tried. */
-static bool die_once(struct harness *harness, const char *address, const struct killer *how)
+static bool die_once(struct harness *harness, void (*lease)(struct harness *harness), const struct killer *how)
 {
 	_cleanup_free_ char *before = describe(harness);
 	struct killer killer = *how;
-	struct helper_reply reply;
 
 	fuse_sysfs_set_hook(harness->sysfs, kill_helper, &killer);
-	harness_send_prepare(harness, address);
-	if (harness_receive(harness, &reply)) {
-		assert_int_equal(reply.status, HELPER_OK);
-		harness_send_restore(harness, reply.transaction);
-		if (harness_receive(harness, &reply))
-			assert_int_equal(reply.status, HELPER_OK);
-	}
+	lease(harness);
 	fuse_sysfs_set_hook(harness->sysfs, harness_hook, harness);
 	if (!killer.struck)
 		return false;
@@ -823,14 +958,14 @@ static bool die_once(struct harness *harness, const char *address, const struct 
 	return true;
 }
 
-static void die_everywhere(struct harness *harness, const char *address, size_t n_writes)
+static void die_everywhere(struct harness *harness, void (*lease)(struct harness *harness), size_t n_writes)
 {
 	for (int variant = 0; variant < 4; variant++) {
 		struct killer killer = { .harness = harness, .after = variant & 1, .workers = variant & 2 };
 
 		do
 			killer.number++;
-		while (die_once(harness, address, &killer));
+		while (die_once(harness, lease, &killer));
 		assert_int_equal(killer.number, n_writes + 1);
 	}
 }
@@ -840,7 +975,8 @@ static void puts_everything_back_after_being_killed_at_any_write(void **state)
 	struct harness *harness = *state;
 
 	harness_start(harness);
-	die_everywhere(harness, NIC, 7); /* override, unbind, bind; unbind, override, bind, override */
+	leased_address = NIC;
+	die_everywhere(harness, lease_one, 7); /* override, unbind, bind; unbind, override, bind, override */
 }
 
 static void puts_a_driverless_device_back_after_being_killed_at_any_write(void **state)
@@ -848,7 +984,16 @@ static void puts_a_driverless_device_back_after_being_killed_at_any_write(void *
 	struct harness *harness = *state;
 
 	harness_start(harness);
-	die_everywhere(harness, BARE, 4); /* override, bind; unbind, override */
+	leased_address = BARE;
+	die_everywhere(harness, lease_one, 4); /* override, bind; unbind, override */
+}
+
+static void puts_a_parked_group_back_after_being_killed_at_any_write(void **state)
+{
+	struct harness *harness = *state;
+
+	harness_start(harness);
+	die_everywhere(harness, lease_group, 3 * 7);
 }
 
 static void survives_a_worker_that_is_killed(void **state)
@@ -914,6 +1059,9 @@ int main(void)
 		TEST(rebinds_vfio_to_vfio),
 		TEST(restores_a_driver_that_no_longer_matches),
 		TEST(leaks_no_descriptor),
+		TEST(parks_the_bystanders_and_puts_the_group_back),
+		TEST(parks_nothing_that_no_rule_says_to),
+		TEST(parks_nothing_without_pci_stub),
 		TEST(refuses_a_device_that_no_rule_allows),
 		TEST(refuses_one_of_two_devices_of_a_group_as_singleton),
 		TEST(refuses_bridges_and_devices_without_a_group),
@@ -941,6 +1089,7 @@ int main(void)
 		TEST(ends_at_once_and_leaves_its_workers_to_finish),
 		TEST(puts_everything_back_after_being_killed_at_any_write),
 		TEST(puts_a_driverless_device_back_after_being_killed_at_any_write),
+		TEST(puts_a_parked_group_back_after_being_killed_at_any_write),
 		TEST(survives_a_worker_that_is_killed),
 		TEST(a_second_helper_does_not_start),
 	};

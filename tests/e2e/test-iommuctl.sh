@@ -261,6 +261,22 @@ Lease 14: descriptors of its devices are with pid 7 (qemu), maybe pid 8 (x).'
 	has "$out" '"leases":[{"lease":3,'
 }
 
+shows_what_is_parked_for_a_lease() {
+	start <<-END
+		call org.varlink.service.GetInfo
+		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.ListLeases
+		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":null,"devices":["0000:00:07.2"],"parked":["0000:00:07.0","0000:00:07.1"],"groups":[5],"uid":1000,"pid":42}}
+		more {"lease":{"lease":4,"state":"active","backend":"legacy","label":null,"devices":["0000:01:00.0"],"parked":[],"groups":[12],"uid":1000,"pid":42}}
+		reply {}
+	END
+	run 0 status
+	is "$out" 'iommud 1.2 answers.
+LEASE  STATE   BACKEND  LABEL  UID   PID  GROUPS  DEVICES       PARKED
+3      active  iommufd  -      1000  42   5       0000:00:07.2  0000:00:07.0, 0000:00:07.1
+4      active  legacy   -      1000  42   12      0000:01:00.0  -'
+}
+
 shows_that_there_are_no_leases() {
 	start <<-END
 		call org.varlink.service.GetInfo
@@ -793,6 +809,7 @@ describes_a_device
 explains_what_would_be_refused
 explains_what_would_be_granted
 shows_daemon_and_leases
+shows_what_is_parked_for_a_lease
 shows_that_there_are_no_leases
 colours_only_when_told_or_on_a_terminal
 control_characters_do_not_reach_the_terminal

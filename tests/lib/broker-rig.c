@@ -81,6 +81,7 @@ static void make_machine(struct rig *rig)
 {
 	rig->sysfs = fake_sysfs_new();
 	fake_sysfs_add_driver(rig->sysfs, "pci", "vfio-pci");
+	fake_sysfs_add_driver(rig->sysfs, "pci", "pci-stub");
 	add_device(rig, NIC, 1, "e1000e", 0x020000);
 	add_device(rig, EDU, 2, NULL, 0x00ff00);
 	add_device(rig, SLOT_NIC, 3, "e1000", 0x020000);

@@ -56,6 +56,13 @@ static void current_driver(struct fake_helper *helper, const char *address, char
 		driver[0] = '\0';
 }
 
+static void note(struct fake_helper *helper, const char *what, const char *address)
+{
+	size_t used = strlen(helper->trace);
+
+	snprintf(helper->trace + used, sizeof(helper->trace) - used, "%s(%s) ", what, address);
+}
+
 static void prepare(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
 	struct fake_transaction *transaction = &helper->transactions[helper->n_transactions];
@@ -73,7 +80,9 @@ static void prepare(struct fake_helper *helper, const struct helper_request *req
 	transaction->open = true;
 	strcpy(transaction->address, request->address);
 	current_driver(helper, request->address, transaction->driver);
-	fake_sysfs_set_driver(helper->sysfs, request->address, "vfio-pci");
+	transaction->parked = request->operation == HELPER_PARK;
+	fake_sysfs_set_driver(helper->sysfs, request->address, transaction->parked ? "pci-stub" : "vfio-pci");
+	note(helper, transaction->parked ? "park" : "prepare", request->address);
 }
 
 static void restore(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
@@ -85,6 +94,7 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 		return;
 	}
 	transaction->open = false;
+	note(helper, "restore", transaction->address);
 	fake_sysfs_set_driver(helper->sysfs, transaction->address, transaction->driver[0] ? transaction->driver : NULL);
 }
 
@@ -97,6 +107,7 @@ static void next(struct fake_helper *helper, const struct helper_request *reques
 			reply->transaction = i + 1;
 			strcpy(reply->address, helper->transactions[i].address);
 			strcpy(reply->driver, helper->transactions[i].driver);
+			reply->parked = helper->transactions[i].parked;
 			return;
 		}
 }
@@ -114,7 +125,7 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 	struct helper_reply reply = { .version = HELPER_VERSION, .serial = request->serial };
 
 	memcpy(reply.digest, helper->digest, DIGEST_SIZE);
-	if (request->operation == HELPER_PREPARE)
+	if (request->operation == HELPER_PREPARE || request->operation == HELPER_PARK)
 		prepare(helper, request, &reply);
 	else if (request->operation == HELPER_RESTORE)
 		restore(helper, request, &reply);
@@ -137,8 +148,10 @@ static void timed_out(struct fake_helper *helper, const struct helper_request *r
 
 static void take(struct fake_helper *helper, const struct helper_request *request)
 {
-	bool moves = request->operation == HELPER_PREPARE || request->operation == HELPER_RESTORE;
-	bool lingers = helper->linger && request->operation == HELPER_RESTORE;
+	bool moves = request->operation == HELPER_PREPARE || request->operation == HELPER_PARK ||
+		     request->operation == HELPER_RESTORE;
+	bool lingers = helper->linger && request->operation == HELPER_RESTORE &&
+		       !helper->transactions[request->transaction - 1].parked;
 
 	helper->n_requests[request->operation]++;
 	if (lingers)

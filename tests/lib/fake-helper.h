@@ -15,6 +15,7 @@ struct fake_transaction {
 	bool open;
 	char address[DEVICE_ADDRESS_MAX];
 	char driver[DEVICE_DRIVER_MAX]; /* before */
+	bool parked;
 };
 
 struct fake_helper {
@@ -26,14 +27,15 @@ struct fake_helper {
 	uint64_t n_transactions;
 	uint8_t digest[DIGEST_SIZE];
 	unsigned int n_requests[8]; /* by operation */
-	/* What PREPARE of this address is answered; HELPER_OK: it is done. Empty: all are done. */
+	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on */
+	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
-	/* PREPARE and RESTORE are kept until fake_helper_release(). */
+	/* PREPARE, PARK and RESTORE are kept until fake_helper_release(). */
 	bool hold;
 	struct helper_request held[16];
 	size_t n_held;
-	/* RESTORE is answered HELPER_TIMED_OUT, and for good by fake_helper_release(). */
+	/* RESTORE of what was not parked is answered HELPER_TIMED_OUT, and for good by fake_helper_release(). */
 	bool linger;
 	/* What HOLDERS is answered. */
 	struct helper_holder holders[HELPER_HOLDERS_MAX];

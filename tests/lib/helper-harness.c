@@ -25,8 +25,10 @@
 #define BROKER_USER "nobody"
 #define BROKER_UID 65534
 
-static const char rules[] = "[Match]\nAddress=" NIC " " DISK " " BARE " " IDLE " " STUB " " TWIN_A " " BRIDGE " " LOOSE
-			    "\n[Client]\nUser=root\n[Grant]\nAction=allow\n";
+static const char rules[] =
+	"[Match]\nAddress=" NIC " " DISK " " BARE " " IDLE " " STUB " " TWIN_A " " BRIDGE " " LOOSE
+	"\n[Client]\nUser=root\n[Grant]\nAction=allow\n"
+	"[Match]\nAddress=" WANTED "\n[Client]\nUser=root\n[Grant]\nAction=allow\nGroupScope=whole\nBystanders=park\n";
 
 static void add_device(struct harness *harness, const char *address, uint16_t device, int group, const char *driver,
 		       const char *override)
@@ -42,7 +44,7 @@ static void add_device(struct harness *harness, const char *address, uint16_t de
 		.driver = driver,
 		.driver_override = override,
 		.serial = strcmp(address, NIC) == 0 ? 0x525400fffe123456 : 0,
-		.bridge = strcmp(address, BRIDGE) == 0,
+		.bridge = strcmp(address, BRIDGE) == 0 || strcmp(address, ELBOW) == 0,
 	};
 
 	fuse_sysfs_add_device(harness->sysfs, &is);
@@ -65,6 +67,10 @@ static void add_machine(struct harness *harness)
 	add_device(harness, BRIDGE, 0x0007, 7, NULL, NULL);
 	add_device(harness, LOOSE, 0x10d3, -1, "e1000e", NULL);
 	add_device(harness, FORBIDDEN, 0x10d3, 9, "e1000e", NULL);
+	add_device(harness, WANTED, 0x10d3, 10, "e1000e", NULL);
+	add_device(harness, BYSTANDER, 0x5845, 10, "nvme", NULL);
+	add_device(harness, ONLOOKER, 0x10d3, 10, "e1000e", "e1000e");
+	add_device(harness, ELBOW, 0x0007, 10, NULL, NULL);
 }
 
 int harness_hook(void *userdata, const struct fuse_sysfs_write *write_)
@@ -370,6 +376,30 @@ struct helper_reply harness_prepare(struct harness *harness, const char *address
 	struct helper_request request = prepare_request(harness, address);
 
 	return harness_call(harness, &request, harness->accepted);
+}
+
+static struct helper_request park_request(struct harness *harness, const char *address, const char *for_address)
+{
+	struct helper_request request = prepare_request(harness, address);
+
+	request.operation = HELPER_PARK;
+	snprintf(request.for_address, sizeof(request.for_address), "%s", for_address);
+	return request;
+}
+
+struct helper_reply harness_park(struct harness *harness, const char *address, const char *for_address)
+{
+	struct helper_request request = park_request(harness, address, for_address);
+
+	return harness_call(harness, &request, harness->accepted);
+}
+
+uint64_t harness_send_park(struct harness *harness, const char *address, const char *for_address)
+{
+	struct helper_request request = park_request(harness, address, for_address);
+
+	harness_send(harness, &request, harness->accepted);
+	return request.serial;
 }
 
 uint64_t harness_send_prepare(struct harness *harness, const char *address)

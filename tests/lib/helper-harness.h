@@ -25,6 +25,10 @@
 #define BRIDGE "0000:00:07.0" /* alone in group 7 */
 #define LOOSE "0000:00:08.0" /* no group */
 #define FORBIDDEN "0000:00:09.0" /* group 9, no rule */
+#define WANTED "0000:00:0a.0" /* e1000e, group 10; its rule parks bystanders */
+#define BYSTANDER "0000:00:0a.1" /* nvme, in group 10, no rule */
+#define ONLOOKER "0000:00:0a.2" /* e1000e, in group 10, no rule, with an override */
+#define ELBOW "0000:00:0a.3" /* a bridge in group 10 */
 
 struct harness {
 	struct fuse_sysfs *sysfs;
@@ -73,9 +77,11 @@ bool harness_receive(struct harness *harness, struct helper_reply *ret);
 struct helper_reply harness_call(struct harness *harness, const struct helper_request *request, int fd);
 
 struct helper_reply harness_prepare(struct harness *harness, const char *address);
+struct helper_reply harness_park(struct harness *harness, const char *address, const char *for_address);
 struct helper_reply harness_restore(struct harness *harness, uint64_t transaction);
 /* Sends without waiting; the serial of the request. */
 uint64_t harness_send_prepare(struct harness *harness, const char *address);
+uint64_t harness_send_park(struct harness *harness, const char *address, const char *for_address);
 uint64_t harness_send_restore(struct harness *harness, uint64_t transaction);
 
 /* Waits until the tree is as `expected` says: fuse_sysfs_describe(), or lines of it. */

@@ -46,7 +46,8 @@ static struct bystanders judge_for(const struct machine *machine, const char *fi
 	const char *devices[] = { first, second, NULL };
 	struct bystanders bystanders;
 
-	assert_int_equal(judge_bystanders(&machine->group, devices, &bystanders, token), 0);
+	assert_int_equal(
+		judge_bystanders(&machine->group, &(struct group_terms){ .devices = devices }, &bystanders, token), 0);
 	assert_int_equal(strlen(token), DIGEST_HEX_SIZE - 1);
 	return bystanders;
 }
@@ -80,7 +81,8 @@ static void lists_none_when_all_were_asked_for(void **state)
 	struct machine machine;
 
 	make(&machine);
-	assert_int_equal(judge_bystanders(&machine.group, devices, &bystanders, token), 0);
+	assert_int_equal(
+		judge_bystanders(&machine.group, &(struct group_terms){ .devices = devices }, &bystanders, token), 0);
 	assert_int_equal(bystanders.n, 0);
 	bystanders_clear(&bystanders);
 }
@@ -165,7 +167,9 @@ static void without_memory_there_is_no_list(void **state)
 	make(&machine);
 	for (unsigned int n = 1; n <= N_MEMBERS; n++) {
 		fail_alloc_begin(n);
-		assert_int_equal(judge_bystanders(&machine.group, devices, &bystanders, token), -ENOMEM);
+		assert_int_equal(judge_bystanders(&machine.group, &(struct group_terms){ .devices = devices },
+						  &bystanders, token),
+				 -ENOMEM);
 		assert_true(fail_alloc_end());
 		assert_int_equal(bystanders.n, 77);
 		assert_string_equal(token, "untouched");

@@ -62,7 +62,7 @@ static void events_are_counted(void **state)
 static void an_event_of_a_lease_says_whose_and_what(void **state)
 {
 	struct broker broker = listening();
-	struct lease *lease = lease_new(&broker, 2);
+	struct lease *lease = lease_new(&broker, 2, 0);
 
 	assert_non_null(lease);
 	lease->id = 9;
@@ -86,7 +86,7 @@ static void an_event_of_a_lease_says_whose_and_what(void **state)
 static void an_event_of_a_lease_without_client_and_devices(void **state)
 {
 	struct broker broker = listening();
-	struct lease *lease = lease_new(&broker, 0);
+	struct lease *lease = lease_new(&broker, 0, 0);
 
 	event_lease(lease, LOG_INFO, "leaseRecovered", "m");
 	assert_string_equal(heard.device, "(null)");
@@ -150,7 +150,7 @@ static void a_refusal_without_a_group_names_none(void **state)
 static void a_long_message_is_cut(void **state)
 {
 	struct broker broker = listening();
-	struct lease *lease = lease_new(&broker, 0);
+	struct lease *lease = lease_new(&broker, 0, 0);
 	char text[1000];
 
 	memset(text, 'x', sizeof(text) - 1);

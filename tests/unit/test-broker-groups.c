@@ -14,7 +14,7 @@
 
 static struct lease *lease_of(unsigned int first, unsigned int second)
 {
-	struct lease *lease = lease_new(NULL, 2);
+	struct lease *lease = lease_new(NULL, 2, 0);
 
 	assert_non_null(lease);
 	lease->devices[0].group = first;

@@ -45,7 +45,7 @@ static int signal_of_step(enum lease_state from, enum lease_state to)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct lease *lease = lease_new(NULL, 0);
+		struct lease *lease = lease_new(NULL, 0, 0);
 
 		/* cmocka would catch it, and the line that is logged is not for the test's output. */
 		signal(SIGABRT, SIG_DFL);
@@ -93,7 +93,7 @@ static void every_state_leads_to_an_end(void **state)
 
 static void a_new_lease_is_empty_and_in_no_list(void **state)
 {
-	struct lease *lease = lease_new((struct broker *)state, 3);
+	struct lease *lease = lease_new((struct broker *)state, 3, 0);
 
 	assert_non_null(lease);
 	assert_int_equal(lease->state, LEASE_REQUESTED);
@@ -117,7 +117,7 @@ static void freeing_leaves_the_lists_and_closes_folders(void **state)
 {
 	struct list_link all = LIST_HEAD_INIT(all), of_peer = LIST_HEAD_INIT(of_peer);
 	size_t before = count_open_fds();
-	struct lease *lease = lease_new(NULL, 2), *other = lease_new(NULL, 0);
+	struct lease *lease = lease_new(NULL, 2, 0), *other = lease_new(NULL, 0, 0);
 
 	assert_true(lease && other);
 	list_append(&all, &other->link);
@@ -136,7 +136,7 @@ static void freeing_leaves_the_lists_and_closes_folders(void **state)
 
 static void finds_devices_and_groups(void **state)
 {
-	struct lease *lease = lease_new(NULL, 2);
+	struct lease *lease = lease_new(NULL, 2, 0);
 
 	assert_non_null(lease);
 	strcpy(lease->devices[0].id.address, "0000:01:00.0");
@@ -149,7 +149,7 @@ static void finds_devices_and_groups(void **state)
 	assert_true(lease_holds_group(lease, 0) && lease_holds_group(lease, 4));
 	assert_false(lease_holds_group(lease, 1));
 	lease_free(lease);
-	lease = lease_new(NULL, 0);
+	lease = lease_new(NULL, 0, 0);
 	assert_false(lease_holds_group(lease, 0));
 	lease_free(lease);
 }
@@ -157,7 +157,7 @@ static void finds_devices_and_groups(void **state)
 static void without_memory_there_is_no_lease(void **state)
 {
 	fail_alloc_begin(1);
-	assert_null(lease_new(NULL, 1));
+	assert_null(lease_new(NULL, 1, 0));
 	assert_true(fail_alloc_end());
 }
 

@@ -316,6 +316,307 @@ static void nobody_releases_what_is_not_his(void **state)
 	rig_settle(rig);
 }
 
+/* ---- parking ---- */
+
+#define PARKING RULE("Address=" SLOT_EDU, "1001", "GroupScope=whole\nBystanders=park")
+
+/* For this bob may have the third of the slot, and the others make room. */
+static struct peer *bob_who_parks(struct rig *rig, const char *policy)
+{
+	char refused[256];
+
+	assert_int_equal(broker_set_policy(rig->broker, rig_policy(policy), refused, sizeof(refused)), 0);
+	memcpy(rig->fake.digest, policy_digest(broker_get_policy(rig->broker)), DIGEST_SIZE);
+	return peer_of(rig, &rig->bob);
+}
+
+static void take_with_consent(struct rig *rig, struct peer *peer, const char *devices)
+{
+	char token[DIGEST_HEX_SIZE];
+
+	rig_acquire(rig, peer, devices, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_CONSENT_REQUIRED);
+	memcpy(token, rig->outcome.token, sizeof(token));
+	rig_acquire(rig, peer, devices, NULL, token);
+}
+
+static void assert_slot_is_back(struct rig *rig)
+{
+	assert_string_equal(rig_driver(rig, SLOT_NIC), "e1000");
+	assert_string_equal(rig_driver(rig, SLOT_NVME), "nvme");
+	assert_string_equal(rig_driver(rig, SLOT_EDU), "");
+	assert_int_equal(fake_helper_n_open(&rig->fake), 0);
+	assert_true(list_is_empty(broker_leases(rig->broker)));
+}
+
+static void parks_the_bystanders_first_and_puts_them_back_last(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+	const struct lease *lease;
+
+	take_with_consent(rig, bob, SLOT_EDU);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);
+	assert_int_equal(rig->outcome.n_devices, 1);
+	assert_string_equal(rig->fake.trace, "park(" SLOT_NIC ") park(" SLOT_NVME ") prepare(" SLOT_EDU ") ");
+	assert_string_equal(rig_driver(rig, SLOT_NIC), "pci-stub");
+	assert_string_equal(rig_driver(rig, SLOT_NVME), "pci-stub");
+	assert_int_equal(rig_state(rig, rig->outcome.lease), LEASE_ACTIVE);
+	lease = broker_group_holder(rig->broker, 3);
+	assert_int_equal(lease->n_devices, 1);
+	assert_int_equal(lease->n_parked, 2);
+	assert_string_equal(broker_host_driver(rig->broker, registry_find_device(rig->registry, SLOT_NVME)), "nvme");
+	rig->fake.trace[0] = '\0';
+	peer_free(bob);
+	rig_settle(rig);
+	assert_string_equal(rig->fake.trace, "restore(" SLOT_EDU ") restore(" SLOT_NIC ") restore(" SLOT_NVME ") ");
+	assert_slot_is_back(rig);
+}
+
+static void the_consent_is_to_what_becomes_of_the_bystanders(void **state)
+{
+	struct rig *rig = *state;
+	char stays[DIGEST_HEX_SIZE];
+	struct peer *bob;
+
+	/* The same members on the same drivers, but by this rule they stay. */
+	bob = bob_who_parks(rig, RULE("Address=" SLOT_EDU, "1001", "GroupScope=whole\nAllowedDrivers=e1000 nvme"));
+	rig_acquire(rig, bob, SLOT_EDU, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_CONSENT_REQUIRED);
+	memcpy(stays, rig->outcome.token, sizeof(stays));
+	peer_free(bob);
+	bob = bob_who_parks(rig, PARKING);
+	rig_acquire(rig, bob, SLOT_EDU, NULL, stays);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_CONSENT_REQUIRED);
+	assert_int_equal(rig->fake.n_requests[HELPER_PARK], 0);
+	peer_free(bob);
+}
+
+static void members_on_allowed_drivers_stay_and_violate_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(
+		rig, RULE("Address=" SLOT_EDU, "1001", "GroupScope=whole\nBystanders=park\nAllowedDrivers=nvme"));
+
+	take_with_consent(rig, bob, SLOT_EDU);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);
+	assert_int_equal(rig->fake.n_requests[HELPER_PARK], 1);
+	assert_string_equal(rig_driver(rig, SLOT_NVME), "nvme");
+	broker_device_changed(rig->broker, SLOT_EDU);
+	assert_int_equal(rig_state(rig, rig->outcome.lease), LEASE_ACTIVE);
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NIC, "e1000");
+	broker_device_changed(rig->broker, SLOT_NIC);
+	assert_int_equal(rig_state(rig, rig->outcome.lease), LEASE_VIOLATED);
+	peer_free(bob);
+	rig_settle(rig);
+	assert_slot_is_back(rig);
+}
+
+static void members_that_are_in_nobodys_way_are_not_parked(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NIC, "vfio-pci");
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NVME, "pci-stub");
+	take_with_consent(rig, bob, SLOT_EDU);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);
+	assert_int_equal(rig->fake.n_requests[HELPER_PARK], 0);
+	peer_free(bob);
+	rig_settle(rig);
+	assert_string_equal(rig_driver(rig, SLOT_NIC), "vfio-pci");
+	assert_string_equal(rig_driver(rig, SLOT_NVME), "pci-stub");
+}
+
+static void bridges_are_never_parked(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+
+	fake_sysfs_add_device(rig->sysfs, &(struct fake_device){ .address = "0000:03:00.3",
+								 .vendor = 0x8086,
+								 .device = 1,
+								 .class = 0x060400,
+								 .group = 3,
+								 .driver = "shpchp" });
+	broker_device_changed(rig->broker, "0000:03:00.3");
+	rig_acquire(rig, bob, SLOT_EDU, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_NOT_VIABLE);
+	assert_non_null(strstr(rig->outcome.message, "0000:03:00.3 is bound to shpchp"));
+	peer_free(bob);
+}
+
+static void without_parking_the_refusal_names_the_way_out(void **state)
+{
+	refuses(*state, &((struct rig *)*state)->bob, SLOT_EDU, NULL, REFUSAL_NOT_VIABLE,
+		SLOT_NIC
+		" is bound to e1000; allow parking with Bystanders=park in t.policy:24, or bind it to vfio-pci, or");
+}
+
+/* Whatever the helper answers to whichever bystander or device. */
+static void whatever_fails_bystanders_are_put_back(void **state)
+{
+	static const struct {
+		uint32_t status;
+		enum refusal_kind kind;
+	} cases[] = {
+		{ HELPER_FAULT, REFUSAL_PREPARE_FAILED },
+		{ HELPER_REFUSED, REFUSAL_DENIED },
+		{ HELPER_BUSY, REFUSAL_BUSY },
+		{ HELPER_TIMED_OUT, REFUSAL_TIMED_OUT },
+		{ HELPER_POLICY_DIFFERS, REFUSAL_PREPARE_FAILED },
+		{ HELPER_NO_SUCH_DEVICE, REFUSAL_PREPARE_FAILED },
+	};
+	static const char *const devices[] = { SLOT_NIC, SLOT_NVME, SLOT_EDU };
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(devices); j++) {
+			strcpy(rig->fake.fail_address, devices[j]);
+			rig->fake.fail_status = cases[i].status;
+			take_with_consent(rig, bob, SLOT_EDU);
+			assert_int_equal(rig->outcome.refusal, cases[i].kind);
+			/* As long as a bystander is in the way, nothing else is touched. */
+			assert_int_equal(rig->fake.n_requests[HELPER_PREPARE], j < 2 ? i : i + 1);
+			assert_slot_is_back(rig);
+		}
+	peer_free(bob);
+}
+
+static void put_nvme_back(struct rig *rig)
+{
+	rig_while_opening = NULL;
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NVME, "nvme");
+}
+
+static void nothing_is_sent_while_a_bystander_is_not_parked(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+	char token[DIGEST_HEX_SIZE];
+
+	rig_acquire(rig, bob, SLOT_EDU, NULL, NULL);
+	memcpy(token, rig->outcome.token, sizeof(token));
+	rig_while_opening = put_nvme_back;
+	rig_acquire(rig, bob, SLOT_EDU, NULL, token);
+	assert_int_equal(rig->outcome.n, 1);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_PREPARE_FAILED);
+	assert_slot_is_back(rig);
+	peer_free(bob);
+}
+
+static void a_client_that_goes_while_bystanders_are_parked_costs_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+	char token[DIGEST_HEX_SIZE];
+
+	rig_acquire(rig, bob, SLOT_EDU, NULL, NULL);
+	memcpy(token, rig->outcome.token, sizeof(token));
+	rig->fake.hold = true;
+	rig_acquire(rig, bob, SLOT_EDU, NULL, token);
+	assert_int_equal(rig->fake.n_held, 2);
+	peer_free(bob);
+	rig->fake.hold = false;
+	fake_helper_release(&rig->fake);
+	rig_settle(rig);
+	assert_int_equal(rig->fake.n_requests[HELPER_PREPARE], 0);
+	assert_slot_is_back(rig);
+}
+
+static void bystanders_wait_for_descriptors_that_are_out(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+	uint64_t lease;
+
+	take_with_consent(rig, bob, SLOT_EDU);
+	lease = rig->outcome.lease;
+	rig->fake.linger = true;
+	peer_free(bob);
+	rig_settle(rig);
+	assert_int_equal(rig_state(rig, lease), LEASE_LINGERING);
+	assert_string_equal(rig_driver(rig, SLOT_NIC), "pci-stub");
+	fake_helper_release(&rig->fake);
+	rig_settle(rig);
+	assert_slot_is_back(rig);
+}
+
+static void a_helper_that_dies_between_park_and_prepare_puts_back_later(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+	char token[DIGEST_HEX_SIZE];
+
+	rig_acquire(rig, bob, SLOT_EDU, NULL, NULL);
+	memcpy(token, rig->outcome.token, sizeof(token));
+	rig->fake.hold = true;
+	rig_acquire(rig, bob, SLOT_EDU, NULL, token);
+	fake_helper_release(&rig->fake); /* parked; what follows is held */
+	rig_settle(rig);
+	assert_string_equal(rig_driver(rig, SLOT_NVME), "pci-stub");
+	fake_helper_kill(&rig->fake);
+	rig->fake.hold = false;
+	rig_settle(rig);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_PREPARE_FAILED);
+	broker_expire(rig->broker, UINT64_MAX - 1);
+	rig_settle(rig);
+	assert_slot_is_back(rig);
+	peer_free(bob);
+}
+
+/* A broker that died; in its client's hands the device lingers, and the bystanders wait for it. */
+static void a_parked_group_of_a_former_broker_is_put_back_in_order(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->fake.transactions[0] =
+		(struct fake_transaction){ .open = true, .address = SLOT_NIC, .driver = "e1000", .parked = true };
+	rig->fake.transactions[1] =
+		(struct fake_transaction){ .open = true, .address = SLOT_NVME, .driver = "nvme", .parked = true };
+	rig->fake.transactions[2] = (struct fake_transaction){ .open = true, .address = SLOT_EDU };
+	rig->fake.n_transactions = 3;
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NIC, "pci-stub");
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NVME, "pci-stub");
+	fake_sysfs_set_driver(rig->sysfs, SLOT_EDU, "vfio-pci");
+	rig->fake.linger = true;
+	assert_int_equal(helper_client_connect(rig->helper), 0);
+	broker_helper_connected(rig->broker);
+	rig_settle(rig);
+	assert_string_equal(rig->fake.trace, "");
+	assert_non_null(broker_group_holder(rig->broker, 3));
+	fake_helper_release(&rig->fake);
+	assert_string_equal(rig->fake.trace, "restore(" SLOT_EDU ") ");
+	/* The device is back, and the group still the bystanders'. */
+	assert_int_equal(helper_client_dispatch(rig->helper), 0);
+	assert_non_null(broker_group_holder(rig->broker, 3));
+	rig_settle(rig);
+	assert_null(broker_group_holder(rig->broker, 3));
+	assert_slot_is_back(rig);
+}
+
+static void explain_shows_what_is_parked(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *bob = bob_who_parks(rig, PARKING);
+	struct explanation explanation;
+
+	assert_int_equal(broker_explain(rig->broker, &rig->bob, SLOT_EDU, NULL, &explanation), 0);
+	assert_int_equal(explanation.refusal.kind, REFUSAL_NONE);
+	assert_int_equal(explanation.verdict.n_blockers, 0);
+	assert_string_equal(explanation.bystanders.list[0].action,
+			    "is parked on pci-stub, and put back on e1000 afterwards");
+	assert_string_equal(explanation.plan[0], SLOT_NIC " is unbound from e1000 and parked on pci-stub");
+	assert_string_equal(explanation.plan[1], SLOT_NVME " is unbound from nvme and parked on pci-stub");
+	assert_string_equal(explanation.plan[2],
+			    SLOT_EDU " is bound to vfio-pci, or to a variant of it that is made for it");
+	assert_string_equal(explanation.plan[explanation.n_plan - 1], "then " SLOT_NVME " is bound to nvme again");
+	explanation_clear(&explanation);
+	assert_int_equal(rig->fake.n_requests[HELPER_PARK], 0);
+	peer_free(bob);
+}
+
 /* ---- failing ---- */
 
 /* Whatever the helper answers to whichever device, all others are put back, and the client is told. */
@@ -915,6 +1216,19 @@ int main(void)
 		CASE(leases_of_one_user_are_limited),
 		CASE(repeated_and_too_many_devices_are_refused),
 		CASE(nobody_releases_what_is_not_his),
+		CASE(parks_the_bystanders_first_and_puts_them_back_last),
+		CASE(the_consent_is_to_what_becomes_of_the_bystanders),
+		CASE(members_on_allowed_drivers_stay_and_violate_nothing),
+		CASE(members_that_are_in_nobodys_way_are_not_parked),
+		CASE(bridges_are_never_parked),
+		CASE(without_parking_the_refusal_names_the_way_out),
+		CASE(whatever_fails_bystanders_are_put_back),
+		CASE(nothing_is_sent_while_a_bystander_is_not_parked),
+		CASE(a_client_that_goes_while_bystanders_are_parked_costs_nothing),
+		CASE(bystanders_wait_for_descriptors_that_are_out),
+		CASE(a_helper_that_dies_between_park_and_prepare_puts_back_later),
+		CASE(a_parked_group_of_a_former_broker_is_put_back_in_order),
+		CASE(explain_shows_what_is_parked),
 		CASE(whatever_fails_everything_is_put_back),
 		CASE(what_the_host_uses_is_busy),
 		CASE(explain_says_that_the_host_is_not_asked),

@@ -101,7 +101,21 @@ static struct authority_answer judge(const struct sockets *sockets, int fd, cons
 	struct authority_answer answer;
 
 	n_asked = 0;
-	authority_judge(&authority, fd, &device, facts, &answer);
+	authority_judge(&authority, fd, &(struct authority_device){ &device, facts }, NULL, &answer);
+	return answer;
+}
+
+static const struct pci_facts pair_facts = { .group = "6", .group_size = 2 };
+
+static struct authority_answer judge_parking(const struct sockets *sockets, const struct device_state *bystander,
+					     const struct pci_facts *facts)
+{
+	const struct authority authority = { .decide = decide, .client_socket = sockets->path };
+	struct authority_answer answer;
+
+	n_asked = 0;
+	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &pair_facts },
+			&(struct authority_device){ bystander, facts }, &answer);
 	return answer;
 }
 
@@ -180,6 +194,69 @@ static void some_devices_no_rule_can_give(void **state)
 		assert_int_equal(n_asked, 0);
 		assert_true(answer.reason[0]);
 	}
+}
+
+static struct device_state neighbour(const char *driver)
+{
+	struct device_state state = { .id = { .address = "0000:00:01.1", .vendor = 0x1b36, .class = 0x010802 } };
+
+	strcpy(state.driver, driver);
+	return state;
+}
+
+static void allow_parking(void)
+{
+	allow(POLICY_WHOLE);
+	next_decision.bystanders = POLICY_PARK;
+}
+
+/* Asked about the device that the client gets, never about the bystander, which no rule need name. */
+static void parks_a_bystander_of_what_the_client_may_have(void **state)
+{
+	const struct device_state bystander = neighbour("nvme"), idle = neighbour("");
+
+	allow_parking();
+	assert_int_equal(judge_parking(*state, &bystander, &pair_facts).status, HELPER_OK);
+	assert_int_equal(n_asked, 1);
+	assert_string_equal(asked_id.address, device.id.address);
+	assert_string_equal(asked_driver, "e1000e");
+	assert_int_equal(judge_parking(*state, &idle, &pair_facts).status, HELPER_OK);
+}
+
+static void refuse_parking(const struct sockets *sockets, const char *driver, const struct pci_facts *facts,
+			   const char *said)
+{
+	const struct device_state bystander = neighbour(driver);
+	struct authority_answer answer = judge_parking(sockets, &bystander, facts);
+
+	assert_int_equal(answer.status, HELPER_REFUSED);
+	if (!strstr(answer.reason, said))
+		fail_msg("'%s' is not in: %s", said, answer.reason);
+}
+
+static void parks_nothing_without_a_rule_that_says_so(void **state)
+{
+	allow(POLICY_WHOLE);
+	refuse_parking(*state, "nvme", &pair_facts, "10.policy:3 lacks Bystanders=park");
+	allow_parking();
+	next_decision.scope = POLICY_SINGLETON;
+	refuse_parking(*state, "nvme", &pair_facts, "GroupScope=singleton");
+	next_decision = (struct policy_decision){ .reason = "denied by 10.policy:7", .bystanders = POLICY_PARK };
+	refuse_parking(*state, "nvme", &pair_facts, "denied by 10.policy:7");
+}
+
+static void parks_no_bridge_no_stranger_and_nothing_on_vfio(void **state)
+{
+	static const struct pci_facts bridge = { .group = "6", .group_size = 2, .bridge = true };
+	static const struct pci_facts stranger = { .group = "7", .group_size = 2 };
+	static const struct pci_facts loose = { .group_size = 0 };
+
+	allow_parking();
+	refuse_parking(*state, "pcieport", &bridge, "bridge");
+	refuse_parking(*state, "nvme", &stranger, "no bystander");
+	refuse_parking(*state, "nvme", &loose, "no bystander");
+	refuse_parking(*state, "vfio-pci", &pair_facts, "may be somebody's");
+	refuse_parking(*state, "mlx5_vfio_pci", &pair_facts, "may be somebody's");
 }
 
 static void a_client_that_left_is_still_known(void **state)
@@ -286,6 +363,9 @@ int main(void)
 		TEST(refuses_what_the_policy_denies_and_says_why),
 		TEST(a_singleton_rule_gives_no_part_of_a_group),
 		TEST(some_devices_no_rule_can_give),
+		TEST(parks_a_bystander_of_what_the_client_may_have),
+		TEST(parks_nothing_without_a_rule_that_says_so),
+		TEST(parks_no_bridge_no_stranger_and_nothing_on_vfio),
 		TEST(a_client_that_left_is_still_known),
 		TEST(refuses_what_is_no_accepted_socket_of_ours),
 		TEST(refuses_a_bound_socket_that_connected_itself),

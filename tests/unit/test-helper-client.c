@@ -134,6 +134,15 @@ static void sends_what_the_operation_carries(void **state)
 	assert_int_equal(fstat(taken, &received), 0);
 	assert_int_equal(sent.st_rdev, received.st_rdev);
 	close(taken);
+	assert_int_equal(
+		helper_client_park(fixture->client, fd, "0000:00:01.1", "0000:00:01.0", digest, on_reply, fixture), 0);
+	request = take(fixture, &taken);
+	assert_int_equal(request.operation, HELPER_PARK);
+	assert_string_equal(request.address, "0000:00:01.1");
+	assert_string_equal(request.for_address, "0000:00:01.0");
+	assert_memory_equal(request.digest, digest, DIGEST_SIZE);
+	assert_true(taken >= 0);
+	close(taken);
 	close(fd);
 	assert_int_equal(helper_client_restore(fixture->client, 42, on_reply, fixture), 0);
 	request = take(fixture, NULL);
@@ -306,6 +315,10 @@ static void refuses_what_can_not_be_sent(void **state)
 	struct helper_client *client = NULL;
 	char longer[200];
 
+	assert_int_equal(helper_client_park(fixture->client, 0, "0000:00:01.1", "../x", digest, on_reply, fixture),
+			 -EINVAL);
+	assert_int_equal(helper_client_park(fixture->client, 0, "../x", "0000:00:01.1", digest, on_reply, fixture),
+			 -EINVAL);
 	assert_int_equal(helper_client_prepare(fixture->client, 0, "../x", digest, on_reply, fixture), -EINVAL);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';

@@ -69,7 +69,8 @@ static struct device_state device(const char *address)
 				   .serial = 0x1122334455667788,
 				   .node = 99,
 				   .driver = "e1000e",
-				   .driver_override = "mine" };
+				   .driver_override = "mine",
+				   .moved_to = "pci-stub" };
 
 	strcpy(is.id.address, address);
 	return is;
@@ -131,6 +132,7 @@ static void keeps_everything_across_a_restart(void **state)
 	assert_true(device_state_is_same_device(&transaction->snapshot, &is));
 	assert_string_equal(transaction->snapshot.driver, "e1000e");
 	assert_string_equal(transaction->snapshot.driver_override, "mine");
+	assert_true(device_state_is_parked(&transaction->snapshot));
 	assert_ptr_equal(journal_find_address(folder->journal, "0000:00:02.0"), transaction);
 }
 

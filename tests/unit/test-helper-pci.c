@@ -193,6 +193,7 @@ static void counts_the_devices_of_the_group(void **state)
 
 	assert_int_equal(read_facts(tree, &facts), 0);
 	assert_int_equal(facts.group_size, 1);
+	assert_string_equal(facts.group, "1");
 	assert_false(facts.bridge);
 	assert_false(facts.no_iommu);
 	put_text(tree, "groups/1/devices/0000:00:01.1", "");
@@ -203,6 +204,7 @@ static void counts_the_devices_of_the_group(void **state)
 	unlinkat(tree->fd, DEVICE "/iommu_group", 0);
 	assert_int_equal(read_facts(tree, &facts), 0);
 	assert_int_equal(facts.group_size, 0);
+	assert_string_equal(facts.group, "");
 }
 
 static void takes_for_a_bridge_what_is_none_for_sure(void **state)

@@ -10,6 +10,11 @@
 #include "helper/request.h"
 #include "util/cleanup.h"
 
+static bool moves(enum helper_operation operation)
+{
+	return operation == HELPER_PREPARE || operation == HELPER_PARK;
+}
+
 static struct packet packet(enum helper_operation operation)
 {
 	struct packet packet = { .size = sizeof(struct helper_request), .fd = -1 };
@@ -17,10 +22,12 @@ static struct packet packet(enum helper_operation operation)
 	packet.request.version = HELPER_VERSION;
 	packet.request.operation = operation;
 	packet.request.serial = 7;
-	if (operation == HELPER_PREPARE) {
+	if (moves(operation)) {
 		strcpy(packet.request.address, "0000:00:01.0");
 		packet.n_fds = 1;
 	}
+	if (operation == HELPER_PARK)
+		strcpy(packet.request.for_address, "0000:00:01.1");
 	return packet;
 }
 
@@ -91,11 +98,13 @@ static void refuses_fields_that_the_operation_does_not_take(void **state)
 									operation == HELPER_HOLDERS);
 		other = packet(operation);
 		other.request.digest[DIGEST_SIZE - 1] = 1;
-		assert_int_equal(request_check(&other) == NULL,
-				 operation == HELPER_HELLO || operation == HELPER_PREPARE);
+		assert_int_equal(request_check(&other) == NULL, operation == HELPER_HELLO || moves(operation));
 		other = packet(operation);
 		strcpy(other.request.address, "0000:00:02.0");
-		assert_int_equal(request_check(&other) == NULL, operation == HELPER_PREPARE);
+		assert_int_equal(request_check(&other) == NULL, moves(operation));
+		other = packet(operation);
+		strcpy(other.request.for_address, "0000:00:02.0");
+		assert_int_equal(request_check(&other) == NULL, operation == HELPER_PARK);
 	}
 }
 
@@ -106,7 +115,7 @@ static void refuses_wrong_numbers_of_descriptors(void **state)
 			struct packet other = packet(operation);
 
 			other.n_fds = n;
-			assert_int_equal(request_check(&other) == NULL, n == (operation == HELPER_PREPARE ? 1 : 0));
+			assert_int_equal(request_check(&other) == NULL, n == (moves(operation) ? 1 : 0));
 		}
 	}
 }
@@ -132,6 +141,21 @@ static void refuses_addresses_that_are_none(void **state)
 	assert_non_null(request_check(&bad));
 }
 
+static void parks_one_device_for_another(void **state)
+{
+	struct packet bad = packet(HELPER_PARK);
+
+	memset(bad.request.for_address, 0, sizeof(bad.request.for_address));
+	assert_non_null(request_check(&bad));
+	strcpy(bad.request.for_address, "../x");
+	assert_non_null(request_check(&bad));
+	strcpy(bad.request.for_address, bad.request.address);
+	assert_non_null(request_check(&bad));
+	bad = packet(HELPER_PARK);
+	bad.request.for_address[DEVICE_ADDRESS_MAX - 1] = 'x';
+	assert_non_null(request_check(&bad));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +167,7 @@ int main(void)
 		cmocka_unit_test(refuses_fields_that_the_operation_does_not_take),
 		cmocka_unit_test(refuses_wrong_numbers_of_descriptors),
 		cmocka_unit_test(refuses_addresses_that_are_none),
+		cmocka_unit_test(parks_one_device_for_another),
 	};
 
 	return cmocka_run_group_tests_name("helper-request", tests, NULL, NULL);

@@ -152,6 +152,16 @@ static struct fake fake_new(const char *driver, const char *override)
 	fake.is.node = 1001;
 	strcpy(fake.is.driver, driver);
 	strcpy(fake.is.driver_override, override);
+	/* As a judgement leaves it: of the snapshots that the tests take from here. */
+	strcpy(fake.is.moved_to, DRIVER_VFIO);
+	return fake;
+}
+
+static struct fake fake_bystander(const char *driver, const char *override)
+{
+	struct fake fake = fake_new(driver, override);
+
+	strcpy(fake.is.moved_to, DRIVER_PARKING);
 	return fake;
 }
 
@@ -227,6 +237,48 @@ static void only_rebinds_what_was_on_vfio(void **state)
 	assert_string_equal(fake.trace,
 			    "unbind(mlx5_vfio_pci) override(mlx5_vfio_pci) bind(mlx5_vfio_pci) override() ");
 	assert_same(&fake, &saved);
+}
+
+static void parks_a_bystander_in_order(void **state)
+{
+	struct fake fake = fake_bystander("nvme", "mine");
+	const struct device_state saved = fake.is;
+
+	assert_int_equal(prepare(&fake, &saved).status, HELPER_OK);
+	assert_string_equal(fake.trace, "override(pci-stub) unbind(nvme) bind(pci-stub) ");
+	fake.trace[0] = '\0';
+	assert_int_equal(restore(&fake, &saved).status, HELPER_OK);
+	assert_string_equal(fake.trace, "unbind(pci-stub) override(nvme) bind(nvme) override(mine) ");
+	assert_same(&fake, &saved);
+}
+
+/* Somebody has bound it to vfio by hand meanwhile, and may be using it: not where we put it. */
+static void leaves_a_bystander_alone_that_somebody_took_to_vfio(void **state)
+{
+	struct fake fake = fake_bystander("nvme", "");
+	const struct device_state saved = fake.is;
+
+	assert_int_equal(prepare(&fake, &saved).status, HELPER_OK);
+	strcpy(fake.is.driver, "vfio-pci");
+	strcpy(fake.is.driver_override, "vfio-pci");
+	fake.trace[0] = '\0';
+	assert_int_equal(restore(&fake, &saved).status, HELPER_OK);
+	assert_string_equal(fake.trace, "");
+	assert_string_equal(fake.is.driver, "vfio-pci");
+}
+
+/* And one that was moved to vfio and is found on pci-stub: thread 004's barrier, set by hand, stays. */
+static void leaves_a_device_alone_that_somebody_took_to_pci_stub(void **state)
+{
+	struct fake fake = fake_new("e1000e", "");
+	const struct device_state saved = fake.is;
+
+	assert_int_equal(prepare(&fake, &saved).status, HELPER_OK);
+	strcpy(fake.is.driver, "pci-stub");
+	strcpy(fake.is.driver_override, "");
+	fake.trace[0] = '\0';
+	assert_int_equal(restore(&fake, &saved).status, HELPER_OK);
+	assert_string_equal(fake.trace, "");
 }
 
 static void refuses_a_device_that_changed_since_it_was_judged(void **state)
@@ -372,7 +424,18 @@ static void says_so_when_the_former_driver_does_not_take_it_back(void **state)
 static const struct {
 	const char *driver;
 	const char *override;
-} kinds[] = { { "e1000e", "" }, { "e1000e", "e1000e" }, { "", "" }, { "", "mine" }, { "vfio-pci", "vfio-pci" } };
+	const char *moved_to;
+} kinds[] = { { "e1000e", "", DRIVER_VFIO },  { "e1000e", "e1000e", DRIVER_VFIO },
+	      { "", "", DRIVER_VFIO },        { "", "mine", DRIVER_VFIO },
+	      { "nvme", "", DRIVER_PARKING }, { "vfio-pci", "vfio-pci", DRIVER_VFIO } };
+
+static struct fake fake_of_kind(size_t kind)
+{
+	struct fake fake = fake_new(kinds[kind].driver, kinds[kind].override);
+
+	strcpy(fake.is.moved_to, kinds[kind].moved_to);
+	return fake;
+}
 
 /* How the Nth operation fails. */
 static void break_at(struct fake *fake, unsigned int n, bool takes_effect, bool stays_broken)
@@ -392,7 +455,7 @@ static void mend(struct fake *fake)
 /* Returns false when there is no Nth operation. */
 static bool prepare_failing_at(size_t kind, unsigned int n, bool takes_effect)
 {
-	struct fake fake = fake_new(kinds[kind].driver, kinds[kind].override);
+	struct fake fake = fake_of_kind(kind);
 	const struct device_state saved = fake.is;
 	struct outcome outcome;
 	bool reached;
@@ -428,7 +491,7 @@ static void undoes_a_prepare_whichever_step_fails(void **state)
 /* From the Nth operation on all fail: what can't be undone is said, and a restore later brings everything back. */
 static bool prepare_broken_from(size_t kind, unsigned int n)
 {
-	struct fake fake = fake_new(kinds[kind].driver, kinds[kind].override);
+	struct fake fake = fake_of_kind(kind);
 	const struct device_state saved = fake.is;
 	struct outcome outcome;
 
@@ -458,7 +521,7 @@ static void says_when_a_prepare_is_not_undone(void **state)
 
 static bool restore_failing_at(size_t kind, unsigned int n, bool takes_effect, bool stays_broken)
 {
-	struct fake fake = fake_new(kinds[kind].driver, kinds[kind].override);
+	struct fake fake = fake_of_kind(kind);
 	const struct device_state saved = fake.is;
 	struct outcome outcome;
 	bool reached;
@@ -563,6 +626,9 @@ int main(void)
 		cmocka_unit_test(moves_a_bound_device_in_order),
 		cmocka_unit_test(moves_a_driverless_device_in_order),
 		cmocka_unit_test(only_rebinds_what_was_on_vfio),
+		cmocka_unit_test(parks_a_bystander_in_order),
+		cmocka_unit_test(leaves_a_bystander_alone_that_somebody_took_to_vfio),
+		cmocka_unit_test(leaves_a_device_alone_that_somebody_took_to_pci_stub),
 		cmocka_unit_test(refuses_a_device_that_changed_since_it_was_judged),
 		cmocka_unit_test(changes_nothing_when_vfio_pci_is_not_there),
 		cmocka_unit_test(holds_what_the_host_could_use_until_the_unbind),

@@ -95,6 +95,9 @@ static void say_what_their_comments_say(void **state)
 	assert_int_equal(decision.backends, POLICY_BACKEND_IOMMUFD);
 	assert_int_equal(ask_card(policy, 0x10de, 0x2204, 0x30000, "0000:65:00.0", 1000, 44, &decision), POLICY_ALLOW);
 	assert_int_equal(decision.scope, POLICY_WHOLE);
+	assert_int_equal(decision.bystanders, POLICY_REQUIRE);
+	assert_int_equal(ask_card(policy, 0x10de, 0x2204, 0x30000, "0000:66:00.0", 1000, 44, &decision), POLICY_ALLOW);
+	assert_int_equal(decision.bystanders, POLICY_PARK);
 	assert_int_equal(ask_card(policy, 0x144d, 0xa808, 0x10802, "0000:03:00.0", 1001, 1001, &decision),
 			 POLICY_ALLOW);
 	assert_string_equal(decision.label, "storage");

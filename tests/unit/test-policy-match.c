@@ -361,6 +361,8 @@ static void grants_the_least_by_default(void **state)
 	struct policy_decision decision = grant("");
 
 	assert_int_equal(decision.scope, POLICY_SINGLETON);
+	assert_int_equal(decision.bystanders, POLICY_REQUIRE);
+	assert_null(decision.allowed_drivers);
 	assert_int_equal(decision.backends, POLICY_BACKEND_ANY);
 	assert_int_equal(decision.label_kind, POLICY_LABEL_NONE);
 	assert_false(decision.force);
@@ -374,6 +376,26 @@ static void grants_scopes_and_backends(void **state)
 	assert_int_equal(grant("Backend=iommufd").backends, POLICY_BACKEND_IOMMUFD);
 	assert_int_equal(grant("Backend=legacy").backends, POLICY_BACKEND_LEGACY);
 	assert_int_equal(grant("Backend=iommufd, legacy").backends, POLICY_BACKEND_ANY);
+}
+
+static void parks_bystanders_only_when_told_to(void **state)
+{
+	assert_int_equal(grant("GroupScope=whole").bystanders, POLICY_REQUIRE);
+	assert_int_equal(grant("GroupScope=whole\nBystanders=require").bystanders, POLICY_REQUIRE);
+	assert_int_equal(grant("Bystanders=park\nGroupScope=whole").bystanders, POLICY_PARK);
+}
+
+static void allows_further_drivers_by_name(void **state)
+{
+	struct policy *policy =
+		policy_must_load("[Match]\nAddress=*\n" ALLOW "GroupScope=whole\nAllowedDrivers=ahci, xhci_hcd i801\n");
+	struct policy_decision decision = policy_ask(policy, &test_nic, "", 1000);
+
+	assert_string_equal(decision.allowed_drivers[0], "ahci");
+	assert_string_equal(decision.allowed_drivers[1], "xhci_hcd");
+	assert_string_equal(decision.allowed_drivers[2], "i801");
+	assert_null(decision.allowed_drivers[3]);
+	policy_free(policy);
 }
 
 static void takes_from_the_host_only_when_told_to(void **state)
@@ -461,6 +483,8 @@ int main(void)
 		cmocka_unit_test(a_deny_before_an_allow_denies_and_after_it_does_not),
 		cmocka_unit_test(grants_the_least_by_default),
 		cmocka_unit_test(grants_scopes_and_backends),
+		cmocka_unit_test(parks_bystanders_only_when_told_to),
+		cmocka_unit_test(allows_further_drivers_by_name),
 		cmocka_unit_test(takes_from_the_host_only_when_told_to),
 		cmocka_unit_test(grants_labels),
 		cmocka_unit_test(gives_the_peers_own_label),

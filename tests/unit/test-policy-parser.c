@@ -50,7 +50,8 @@ static void lists_the_keys_when_none_is_near(void **state)
 			     "t.policy:4:1: error: unknown key 'Pid' in [Client], which takes User, Group\n");
 	assert_policy_report(
 		"[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=deny\nMode=0600\n",
-		"t.policy:7:1: error: unknown key 'Mode' in [Grant], which takes Action, GroupScope, Backend, Label, Force\n");
+		"t.policy:7:1: error: unknown key 'Mode' in [Grant], which takes Action, GroupScope, Bystanders, "
+		"AllowedDrivers, Backend, Label, Force\n");
 }
 
 static void names_the_section_a_key_belongs_in(void **state)
@@ -185,12 +186,37 @@ static void takes_no_list_where_there_is_one_answer(void **state)
 
 static void refuses_a_deny_that_grants(void **state)
 {
+	assert_policy_report(
+		"[Match]\nAddress=*\n[Client]\nUser=*\n"
+		"[Grant]\nGroupScope=whole\nBackend=auto\nAction=deny\nLabel=none\nBystanders=park\nForce=no\n",
+		"t.policy:6:1: error: 'GroupScope' together with Action=deny: a deny grants nothing\n"
+		"t.policy:7:1: error: 'Backend' together with Action=deny: a deny grants nothing\n"
+		"t.policy:9:1: error: 'Label' together with Action=deny: a deny grants nothing\n"
+		"t.policy:10:1: error: 'Bystanders' together with Action=deny: a deny grants nothing\n"
+		"t.policy:11:1: error: 'Force' together with Action=deny: a deny grants nothing\n");
+}
+
+#define SINGLETONS "is about groups of several devices, which this rule does not admit; add GroupScope=whole\n"
+
+static void refuses_to_park_where_no_bystander_can_be(void **state)
+{
+	assert_policy_report("[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=allow\nBystanders=park\n",
+			     "t.policy:7:1: error: 'Bystanders' " SINGLETONS);
 	assert_policy_report("[Match]\nAddress=*\n[Client]\nUser=*\n"
-			     "[Grant]\nGroupScope=whole\nBackend=auto\nAction=deny\nLabel=none\nForce=no\n",
-			     "t.policy:6:1: error: 'GroupScope' together with Action=deny: a deny grants nothing\n"
-			     "t.policy:7:1: error: 'Backend' together with Action=deny: a deny grants nothing\n"
-			     "t.policy:9:1: error: 'Label' together with Action=deny: a deny grants nothing\n"
-			     "t.policy:10:1: error: 'Force' together with Action=deny: a deny grants nothing\n");
+			     "[Grant]\nAction=allow\nGroupScope=singleton\nAllowedDrivers=ahci\nBystanders=require\n",
+			     "t.policy:8:1: error: 'AllowedDrivers' " SINGLETONS
+			     "t.policy:9:1: error: 'Bystanders' " SINGLETONS);
+}
+
+static void refuses_allowed_drivers_that_are_no_names(void **state)
+{
+	assert_policy_report(
+		"[Match]\nAddress=*\n[Client]\nUser=*\n"
+		"[Grant]\nAction=allow\nGroupScope=whole\nAllowedDrivers=ahci, xhci* a/b\nBystanders=parc\n",
+		"t.policy:8:22: error: AllowedDrivers takes names, no globs: 'xhci*' would allow any driver "
+		"that fits\n"
+		"t.policy:8:29: error: not a character of a driver's name in 'a/b'\n"
+		"t.policy:9:12: error: unknown value 'parc' of Bystanders; did you mean 'park'?\n");
 }
 
 static void refuses_bad_ids_at_the_bad_item(void **state)
@@ -425,6 +451,8 @@ int main(void)
 		cmocka_unit_test(names_the_word_that_was_meant),
 		cmocka_unit_test(takes_no_list_where_there_is_one_answer),
 		cmocka_unit_test(refuses_a_deny_that_grants),
+		cmocka_unit_test(refuses_to_park_where_no_bystander_can_be),
+		cmocka_unit_test(refuses_allowed_drivers_that_are_no_names),
 		cmocka_unit_test(refuses_bad_ids_at_the_bad_item),
 		cmocka_unit_test(refuses_globs_that_can_match_nothing),
 		cmocka_unit_test(refuses_malformed_globs_at_their_bracket),

@@ -228,7 +228,7 @@ static void blockers_of_every_kind(void **state)
 
 static struct lease *make_lease(size_t n)
 {
-	struct lease *lease = lease_new(rig.broker, n);
+	struct lease *lease = lease_new(rig.broker, n, 0);
 
 	assert_non_null(lease);
 	lease->id = 3;
