@@ -130,6 +130,8 @@ static void advance_prepared(struct helper *helper, struct job *job)
 {
 	const struct outcome *outcome = &job->result.outcome;
 
+	if (outcome->status != HELPER_IN_USE && job->result.reason[0])
+		log_notice("%s: %s", job->address, job->result.reason);
 	if (outcome->status == HELPER_OK) {
 		complete_prepare(helper, job);
 		return;

@@ -135,6 +135,7 @@ struct move {
 	int channel;
 	struct pci_device device;
 	struct in_use in_use;
+	struct vfio_modules modules;
 };
 
 typedef void (*transition_fn)(const struct transition *transition, const struct device_state *saved,
@@ -165,18 +166,15 @@ static void release(void *userdata)
 }
 
 /* A device that is on a vfio driver stays on it, and one that is parked goes to none: no module is looked for. */
-static void choose_driver(const struct move *move, char ret[DEVICE_DRIVER_MAX])
+static void choose_driver(struct move *move, char ret[DEVICE_DRIVER_MAX])
 {
-	struct vfio_modules modules = { .sysfs_fd = move->task->sysfs_fd,
-					.device_fd = move->device.fd,
-					.folder = move->task->modules };
 	char modalias[128] = "";
 
-	strcpy(ret, DRIVER_VFIO);
 	if (driver_is_vfio(move->task->snapshot->driver) || device_state_is_parked(move->task->snapshot))
 		return;
+	move->modules.device_fd = move->device.fd;
 	(void)read_file_at(move->device.fd, "modalias", modalias, sizeof(modalias));
-	vfio_driver_choose(&vfio_modules_ops, &modules, modalias, ret);
+	vfio_driver_choose(&vfio_modules_ops, &move->modules, modalias, ret);
 }
 
 /* Once the device is being unbound, sysfs does not show its node any more: said before. */
@@ -225,7 +223,8 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 	struct move move = { .task = task,
 			     .channel = channel,
 			     .device = { .fd = -1 },
-			     .in_use = { .ops = &in_use_host_ops, .dev_fd = task->dev_fd } };
+			     .in_use = { .ops = &in_use_host_ops, .dev_fd = task->dev_fd },
+			     .modules = { .sysfs_fd = task->sysfs_fd, .folder = task->modules } };
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
@@ -235,6 +234,8 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 	pci_device_close(&move.device);
 	if (report.outcome.status == HELPER_IN_USE)
 		snprintf(report.reason, sizeof(report.reason), "%s", move.in_use.detail);
+	else
+		snprintf(report.reason, sizeof(report.reason), "%s", move.modules.note);
 	worker_say(channel, &report);
 }
 

@@ -10,14 +10,15 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <libkmod.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/fileio.h"
-#include "util/log.h"
 
 /* In steps of 20 ms: sysfs tells nobody of a new driver, and udev's end of an event would have to be subscribed to. */
 #define LOAD_STEP_NSEC 20000000
@@ -108,25 +109,34 @@ static bool is_loaded(void *userdata, const char *driver)
 	return faccessat(modules->sysfs_fd, path, F_OK, 0) == 0;
 }
 
+__attribute__((format(printf, 2, 3))) static void note(struct vfio_modules *modules, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(modules->note, sizeof(modules->note), format, args);
+	va_end(args);
+}
+
 static void load(void *userdata, const char *module)
 {
-	const struct vfio_modules *modules = userdata;
+	struct vfio_modules *modules = userdata;
 	const struct timespec step = { .tv_nsec = LOAD_STEP_NSEC };
 	char driver[DEVICE_DRIVER_MAX];
 	int r = write_file_at(modules->device_fd, "uevent", EVENT);
 
 	if (r < 0) {
-		log_warning("can't ask udev for the module %s: %s", module, strerror(-r));
+		note(modules, "can't ask udev for the module %s: %s", module, strerror(-r));
 		return;
 	}
 	for (int i = 0; i < LOAD_STEPS; i++) {
 		if (vfio_driver_find(&vfio_modules_ops, userdata, module, driver)) {
-			log_info("module %s was loaded, with the driver %s", module, driver);
+			note(modules, "module %s was loaded, with the driver %s", module, driver);
 			return;
 		}
 		nanosleep(&step, NULL);
 	}
-	log_warning("udev did not load the module %s; 'modprobe %s' says why not", module, module);
+	note(modules, "udev did not load the module %s; 'modprobe %s' says why not", module, module);
 }
 
 const struct vfio_driver_ops vfio_modules_ops = { .look_up = look_up, .is_loaded = is_loaded, .load = load };

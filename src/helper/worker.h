@@ -23,7 +23,7 @@ struct worker_report {
 	bool force; /* likewise */
 	struct holder_nodes nodes; /* with a step, if they are known */
 	struct holders holders; /* of a look at who has the device */
-	char reason[320]; /* of one that is not, and of IN_USE */
+	char reason[320]; /* of one that is not, and of IN_USE; of another move what became of a module */
 };
 
 struct worker {

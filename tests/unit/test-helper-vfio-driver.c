@@ -310,6 +310,7 @@ static void asks_udev_by_an_event_of_the_device_and_waits(void **state)
 	modules.device_fd = open(device, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	vfio_driver_choose(&vfio_modules_ops, &modules, MODALIAS, chosen);
 	assert_string_equal(chosen, "mlx5_vfio_pci");
+	assert_string_equal(modules.note, "module mlx5_vfio_pci was loaded, with the driver mlx5_vfio_pci");
 	close_fd(modules.device_fd);
 }
 

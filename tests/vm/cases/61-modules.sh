@@ -23,7 +23,7 @@ unload
 
 as bob iommuctl run "$EDU" -- edu-dma --device '{device}' --iommu '{iommu}'
 assert_contains "$(lsmod)" vfio_pci
-wait_journal "module vfio_pci was loaded, with the driver vfio-pci" SYSLOG_IDENTIFIER=iommud-helper >/dev/null
+wait_journal "$EDU: module vfio_pci was loaded, with the driver vfio-pci" -u iommud-helper >/dev/null
 wait_idle
 assert_driver "$EDU" none
 
