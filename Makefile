@@ -26,7 +26,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wol
 OPTIMIZE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=all,\
 	-O2 -D_FORTIFY_SOURCE=2)
 CFLAGS ?= -g
-PACKAGES := libsystemd libudev json-c libpci libmd libcap
+PACKAGES := libsystemd libudev json-c libpci libmd libcap libkmod
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOMMUD_VERSION='"$(VERSION)"' -Isrc -Iinclude -I$(BUILD)/gen $(WARNINGS) \
 	$(if $(WERROR),-Werror) $(OPTIMIZE) -fstack-protector-strong -fvisibility=hidden -fPIC $(CFLAGS) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
@@ -157,7 +157,8 @@ include tests/tests.mk
 # ---- everything from a fresh machine ----
 
 # What a user builds with, and what the tests need besides; the VM's own list is tests/vm/packages.host.
-BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev
+BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev \
+	libkmod-dev
 TEST_DEPS := procps clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
 	fuse3 systemd pci.ids git
 VM_DEPS = $(shell sed 's/\#.*//' tests/vm/packages.host)

@@ -45,7 +45,7 @@ static void plan_device(const struct device *device, struct explanation *explana
 		if (device->driver[0])
 			add_step(explanation, "%s is unbound from %s%s", address, device->driver,
 				 explanation->decision.force ? ", even if the host uses it (Force=yes)" : "");
-		add_step(explanation, "%s is bound to vfio-pci", address);
+		add_step(explanation, "%s is bound to vfio-pci, or to a variant of it that is made for it", address);
 	}
 	if (opener)
 		add_step(explanation, "%s is opened and handed out by the backend %s", address, opener);

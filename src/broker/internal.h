@@ -156,6 +156,11 @@ void release_resume(struct lease *lease);
 void release_resume_all(struct broker *broker);
 void release_expire(struct lease *lease);
 
+/* ---- holders.c ---- */
+
+/* The lease has begun to linger: asks who has its devices, and publishes the event when that is known, or can't be. */
+void holders_ask(struct lease *lease);
+
 /* ---- recover.c ---- */
 
 void recover_begin(struct broker *broker);

@@ -133,17 +133,41 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 	return 0;
 }
 
+/* Its client let go of it; who did not is known. */
+static void refuse_lingering(const struct device *device, const struct lease *holder, struct refusal *refusal)
+{
+	const struct lease_holders *holders = &holder->holders;
+	char who[HELPER_HOLDERS_MAX * (sizeof(holders->texts[0]) + 2)] = "";
+
+	for (size_t i = 0; i < holders->n; i++)
+		strcat(strcat(who, i ? ", " : ""), holders->texts[i]);
+	refusal->state = holder->state;
+	refusal->holders = *holders;
+	refusal_set(
+		refusal, REFUSAL_BUSY,
+		"%s: group %u is %s: its lease is over, but descriptors of it are still with %s; it is free again when "
+		"they are closed",
+		device->id.address, device->group->id, lease_state_name(holder->state), who);
+}
+
 static void check_holder(struct broker *broker, const struct judgement *judgement, const struct device *device,
 			 struct refusal *refusal)
 {
 	const struct lease *holder = broker_group_holder(broker, device->group->id);
+	uid_t uid = judgement->identity->uid;
+	bool mine;
 	char who[64];
 
 	if (!holder || holder == judgement->self)
 		return;
+	mine = uid == 0 || uid == holder->uid;
+	if (mine && holder->holders.n) {
+		refuse_lingering(device, holder, refusal);
+		return;
+	}
 	if (holder->uid == (uid_t)-1)
 		snprintf(who, sizeof(who), "a client of a former iommud");
-	else if (judgement->identity->uid == 0 || judgement->identity->uid == holder->uid)
+	else if (mine)
 		snprintf(who, sizeof(who), "pid %d of uid %u", (int)holder->pid, holder->uid);
 	else
 		snprintf(who, sizeof(who), "another user");

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "hw/helper-wire.h"
 #include "hw/opener.h"
 #include "util/device-id.h"
 #include "util/list.h"
@@ -44,6 +45,12 @@ struct lease_device {
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 };
 
+/* Who had descriptors of a lingering lease's devices when it began to linger: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */
+struct lease_holders {
+	size_t n;
+	char texts[HELPER_HOLDERS_MAX][48]; /* printable */
+};
+
 struct lease {
 	struct list_link link; /* broker::leases */
 	struct list_link peer_link; /* peer::leases, or alone when the client is gone */
@@ -57,6 +64,8 @@ struct lease {
 	const struct opener *opener;
 	uint64_t deadline_usec; /* of the present state, UINT64_MAX: none */
 	struct acquire *acquire; /* what waits for the outcome, while preparing */
+	struct lease_holders holders;
+	unsigned int n_holders_asked; /* answers of the helper about them that are out */
 	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */
 	size_t n_devices; /* that are handed out */
 	size_t n_parked; /* bystanders behind them */

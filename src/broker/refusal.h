@@ -57,6 +57,7 @@ struct refusal {
 	enum lease_state state;
 	bool host_has_it; /* no lease is the reason */
 	char holder[128];
+	struct lease_holders holders; /* of a lease that lingers, if they are known; instead of `holder` */
 	char token[DIGEST_HEX_SIZE];
 	struct verdict verdict;
 	struct bystanders bystanders;

@@ -78,11 +78,7 @@ static void release_linger(struct lease *lease)
 	if (lease->state != LEASE_RELEASING)
 		return;
 	lease_set_state(lease, LEASE_LINGERING);
-	event_lease(
-		lease, LOG_NOTICE, "leaseLingering",
-		"lease %llu of uid %d is over, but descriptors of its devices are still out; they are free when the last "
-		"one is closed",
-		(unsigned long long)lease->id, (int)lease->uid);
+	holders_ask(lease);
 }
 
 static void restore_done(struct lease *lease, struct lease_device *device, const struct helper_reply *reply)

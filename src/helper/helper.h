@@ -15,6 +15,7 @@
 
 struct helper_options {
 	const char *client_socket;
+	const char *modules; /* the folder of the kernel's modules; NULL: the system's */
 	const char *const *policy_dirs; /* NULL-terminated, highest priority first */
 	bool policy_any_owner;
 	unsigned int worker_timeout; /* seconds */

@@ -130,6 +130,8 @@ static void advance_prepared(struct helper *helper, struct job *job)
 {
 	const struct outcome *outcome = &job->result.outcome;
 
+	if (outcome->status != HELPER_IN_USE && job->result.reason[0])
+		log_notice("%s: %s", job->address, job->result.reason);
 	if (outcome->status == HELPER_OK) {
 		complete_prepare(helper, job);
 		return;
@@ -171,6 +173,20 @@ static void advance_restored(struct helper *helper, struct job *job)
 		job_finish(helper, job, job->fault.status == HELPER_OK ? outcome : &job->fault);
 }
 
+static void advance_looked(struct helper *helper, struct job *job)
+{
+	const struct holders *holders = &job->result.holders;
+	struct helper_reply reply = reply_new(job->serial, job->result.outcome.status);
+
+	reply.error = job->result.outcome.error;
+	reply.transaction = job->transaction;
+	reply.n_holders = holders->n;
+	reply.more_holders = holders->more;
+	memcpy(reply.holders, holders->list, sizeof(reply.holders));
+	connection_reply(helper, job->connection, &reply);
+	job_free(helper, job);
+}
+
 /* Killed, or out of memory: where it was is the last step it announced. */
 static void advance_without_result(struct helper *helper, struct job *job)
 {
@@ -200,6 +216,9 @@ void job_advance(struct helper *helper, struct job *job)
 		break;
 	case JOB_PREPARING:
 		advance_prepared(helper, job);
+		break;
+	case JOB_LOOKING:
+		advance_looked(helper, job);
 		break;
 	case JOB_RESTORING:
 		advance_restored(helper, job);

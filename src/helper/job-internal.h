@@ -10,6 +10,7 @@ struct job *job_new(struct helper *helper, enum job_phase phase, uint64_t connec
 		    const char *address);
 /* Takes it off the table; a worker that still runs goes on alone. Returns NULL. */
 struct job *job_free(struct helper *helper, struct job *job);
+/* The one that moves, or is to move, the device. */
 struct job *job_find_address(const struct helper *helper, const char *address);
 
 /* Forgets what the last worker said, and starts `run` (helper/task.h). A negative errno is logged already. */

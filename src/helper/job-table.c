@@ -18,7 +18,7 @@ struct job *job_find_address(const struct helper *helper, const char *address)
 	struct job *job;
 
 	list_for_each(job, &helper->jobs, link) {
-		if (strcmp(job->address, address) == 0)
+		if (job->phase != JOB_LOOKING && strcmp(job->address, address) == 0)
 			return job;
 	}
 	return NULL;
@@ -29,7 +29,7 @@ bool job_prepares(const struct helper *helper, uint64_t transaction)
 	const struct job *job;
 
 	list_for_each(job, &helper->jobs, link) {
-		if (job->transaction == transaction)
+		if (job->phase != JOB_LOOKING && job->transaction == transaction)
 			return job->phase == JOB_PREPARING;
 	}
 	return false;
@@ -111,10 +111,12 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.dev_fd = helper->dev_fd,
 		.client_fd = job->client_fd,
 		.client_socket = helper->options.client_socket,
+		.modules = helper->options.modules,
 		.policy = helper->policy,
 		.address = job->address,
 		.for_address = job->for_address,
 		.snapshot = &job->snapshot,
+		.nodes = &job->nodes,
 		.force = job->force,
 	};
 	bool judging = job->phase == JOB_JUDGING;
@@ -138,6 +140,8 @@ void job_listen(struct job *job)
 
 	while (worker_listen(&job->worker, &report) > 0) {
 		job->step = report.outcome.step ? report.outcome.step : job->step;
+		if (report.nodes.device || report.nodes.group)
+			job->nodes = report.nodes;
 		if (!report.done)
 			continue;
 		job->has_result = true;
@@ -147,7 +151,12 @@ void job_listen(struct job *job)
 
 void job_say_timed_out(struct helper *helper, struct job *job)
 {
-	job_say(helper, job->connection, job->serial, HELPER_TIMED_OUT, job->step, 0);
+	struct helper_reply reply = reply_new(job->serial, HELPER_TIMED_OUT);
+
+	reply.step = job->step;
+	if (job->phase == JOB_LOOKING)
+		reply.transaction = job->transaction;
+	connection_reply(helper, job->connection, &reply);
 	if (!job->asked_restore)
 		job->connection = 0;
 }

@@ -96,6 +96,47 @@ void job_restore(struct helper *helper, uint64_t connection, const struct helper
 		job_say(helper, connection, request->serial, HELPER_FAULT, HELPER_STEP_NONE, EAGAIN);
 }
 
+/* Every answer names the transaction: that is how the broker finds what it asked for. */
+static void answer_holders(struct helper *helper, uint64_t connection, const struct helper_request *request,
+			   enum helper_status status, int error)
+{
+	struct helper_reply reply = reply_new(request->serial, status);
+
+	reply.transaction = request->transaction;
+	reply.error = error;
+	connection_reply(helper, connection, &reply);
+}
+
+void job_find_holders(struct helper *helper, uint64_t connection, const struct helper_request *request)
+{
+	const struct transaction *transaction = journal_find(helper->journal, request->transaction);
+	struct job *job, *moving;
+
+	if (!transaction) {
+		answer_holders(helper, connection, request, HELPER_NO_SUCH_TRANSACTION, 0);
+		return;
+	}
+	if (helper->n_jobs >= helper->options.max_workers) {
+		answer_holders(helper, connection, request, HELPER_BUSY, 0);
+		return;
+	}
+	moving = job_find_address(helper, transaction->snapshot.id.address);
+	if (moving)
+		job_listen(moving);
+	job = job_new(helper, JOB_LOOKING, connection, request->serial, transaction->snapshot.id.address);
+	if (!job) {
+		answer_holders(helper, connection, request, HELPER_FAULT, ENOMEM);
+		return;
+	}
+	job->transaction = transaction->number;
+	if (moving)
+		job->nodes = moving->nodes;
+	if (job_start_worker(helper, job, task_find_holders) < 0) {
+		job_free(helper, job);
+		answer_holders(helper, connection, request, HELPER_FAULT, EAGAIN);
+	}
+}
+
 void jobs_undo_begun(struct helper *helper)
 {
 	const struct transaction *transaction;

@@ -12,6 +12,7 @@
 enum job_phase {
 	JOB_JUDGING, /* reads sysfs, asks the policy */
 	JOB_PREPARING, /* journalled; moves the device to vfio, or to where it is parked */
+	JOB_LOOKING, /* for who has it; the only one that may be beside another job of the device */
 	JOB_RESTORING, /* puts it back: asked for, or because a prepare can't stand */
 };
 
@@ -29,6 +30,7 @@ struct job {
 	char for_address[DEVICE_ADDRESS_MAX]; /* of a PARK; empty otherwise */
 	uint64_t transaction; /* not yet while JUDGING */
 	struct device_state snapshot;
+	struct holder_nodes nodes; /* as far as its worker, or the one that blocks, has said */
 	bool force; /* by the rule that allowed it */
 	struct worker worker;
 	struct outcome fault; /* of the prepare that is being undone; status OK: none that anyone is to be told */
@@ -41,6 +43,7 @@ struct job {
 /* Each replies by itself, now or later. `client_fd` is the job's. PREPARE or PARK, RESTORE. */
 void job_prepare(struct helper *helper, uint64_t connection, const struct helper_request *request, int client_fd);
 void job_restore(struct helper *helper, uint64_t connection, const struct helper_request *request);
+void job_find_holders(struct helper *helper, uint64_t connection, const struct helper_request *request);
 
 /* Puts back what a former helper left half done. */
 void jobs_undo_begun(struct helper *helper);

@@ -45,6 +45,7 @@ static const char help[] =
 	"  --journal DIR         what has to be put back (default /run/iommud-helper)\n"
 	"  --sysfs DIR           sysfs, or a stand-in (default /sys)\n"
 	"  --dev DIR             where the nodes of disks are (default /dev)\n"
+	"  --modules DIR         the kernel's modules (default those of the running kernel)\n"
 	"  --policy DIR          a folder of policy files instead of the system's; may be repeated, highest first\n"
 	"  --policy-any-owner    take policy files of any owner (for development)\n"
 	"  --worker-timeout SEC  answer after this time, whatever a driver does (default 30)\n"
@@ -58,6 +59,7 @@ enum option_code {
 	OPTION_JOURNAL,
 	OPTION_SYSFS,
 	OPTION_DEV,
+	OPTION_MODULES,
 	OPTION_POLICY,
 	OPTION_POLICY_ANY_OWNER,
 	OPTION_WORKER_TIMEOUT,
@@ -73,6 +75,7 @@ static const struct option long_options[] = {
 	{ "journal", required_argument, NULL, OPTION_JOURNAL },
 	{ "sysfs", required_argument, NULL, OPTION_SYSFS },
 	{ "dev", required_argument, NULL, OPTION_DEV },
+	{ "modules", required_argument, NULL, OPTION_MODULES },
 	{ "policy", required_argument, NULL, OPTION_POLICY },
 	{ "policy-any-owner", no_argument, NULL, OPTION_POLICY_ANY_OWNER },
 	{ "worker-timeout", required_argument, NULL, OPTION_WORKER_TIMEOUT },
@@ -128,6 +131,9 @@ static int apply_option(struct arguments *arguments, enum option_code code)
 		return 0;
 	case OPTION_DEV:
 		arguments->dev = optarg;
+		return 0;
+	case OPTION_MODULES:
+		arguments->options.modules = optarg;
 		return 0;
 	case OPTION_POLICY:
 		return add_policy_dir(arguments, optarg);

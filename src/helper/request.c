@@ -28,6 +28,7 @@ static void run_prepare(struct helper *helper, uint64_t connection, struct packe
 static void run_restore(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_next(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_reload(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_holders(struct helper *helper, uint64_t connection, struct packet *packet);
 
 static const struct operation operations[] = {
 	[HELPER_HELLO] = { .run = run_hello, .digest = true },
@@ -35,6 +36,7 @@ static const struct operation operations[] = {
 	[HELPER_RESTORE] = { .run = run_restore, .transaction = true },
 	[HELPER_NEXT] = { .run = run_next, .transaction = true },
 	[HELPER_RELOAD] = { .run = run_reload },
+	[HELPER_HOLDERS] = { .run = run_holders, .transaction = true },
 	/* What differs is only what the job does. */
 	[HELPER_PARK] = { .run = run_prepare, .address = true, .for_address = true, .digest = true, .n_fds = 1 },
 };
@@ -135,6 +137,11 @@ static void run_prepare(struct helper *helper, uint64_t connection, struct packe
 static void run_restore(struct helper *helper, uint64_t connection, struct packet *packet)
 {
 	job_restore(helper, connection, &packet->request);
+}
+
+static void run_holders(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	job_find_holders(helper, connection, &packet->request);
 }
 
 static void run_next(struct helper *helper, uint64_t connection, struct packet *packet)

@@ -9,12 +9,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/capability.h>
 #include <sys/file.h>
 
 #include "helper/authority.h"
 #include "helper/in-use.h"
 #include "helper/pci.h"
+#include "helper/vfio-modules.h"
+#include "topology/viability.h"
 #include "util/cleanup.h"
+#include "util/fileio.h"
 
 static void close_device(struct pci_device *device)
 {
@@ -24,6 +28,21 @@ static void close_device(struct pci_device *device)
 static struct outcome outcome_of(enum helper_status status, enum helper_step step, int r)
 {
 	return (struct outcome){ .status = status, .step = step, .error = -r };
+}
+
+/* What only the look for holders needs. Dropping what one has can't fail. */
+static void drop_looking(void)
+{
+	static const cap_value_t looking[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
+	cap_t capabilities = cap_get_proc();
+
+	if (!capabilities)
+		return;
+	(void)cap_set_flag(capabilities, CAP_EFFECTIVE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_PERMITTED, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_INHERITABLE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_proc(capabilities);
+	cap_free(capabilities);
 }
 
 static int read_from_sysfs(int sysfs_fd, const char *address, struct device_state *ret_snapshot,
@@ -88,6 +107,7 @@ void task_judge(void *userdata, int channel)
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
+	drop_looking();
 	judge(userdata, &report);
 	worker_say(channel, &report);
 }
@@ -115,6 +135,7 @@ struct move {
 	int channel;
 	struct pci_device device;
 	struct in_use in_use;
+	struct vfio_modules modules;
 };
 
 typedef void (*transition_fn)(const struct transition *transition, const struct device_state *saved,
@@ -144,10 +165,35 @@ static void release(void *userdata)
 	in_use_release(&move->in_use);
 }
 
+/* A device that is on a vfio driver stays on it, and one that is parked goes to none: no module is looked for. */
+static void choose_driver(struct move *move, char ret[DEVICE_DRIVER_MAX])
+{
+	char modalias[128] = "";
+
+	if (driver_is_vfio(move->task->snapshot->driver) || device_state_is_parked(move->task->snapshot))
+		return;
+	move->modules.device_fd = move->device.fd;
+	(void)read_file_at(move->device.fd, "modalias", modalias, sizeof(modalias));
+	vfio_driver_choose(&vfio_modules_ops, &move->modules, modalias, ret);
+}
+
+/* Once the device is being unbound, sysfs does not show its node any more: said before. */
+static void say_nodes(const struct move *move)
+{
+	struct worker_report report;
+
+	memset(&report, 0, sizeof(report));
+	holder_nodes_read(move->task->sysfs_fd, move->device.fd, &report.nodes);
+	report.outcome.step = HELPER_STEP_SNAPSHOT;
+	worker_say(move->channel, &report);
+}
+
 static void run_transition(struct move *move, transition_fn transition, struct outcome *ret, enum helper_status gone)
 {
+	char vfio_driver[DEVICE_DRIVER_MAX] = DRIVER_VFIO;
 	const struct transition steps = { .ops = &pci_device_ops,
 					  .device = &move->device,
+					  .vfio_driver = vfio_driver,
 					  .announce = announce,
 					  .claim = claim,
 					  .release = release,
@@ -165,6 +211,10 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 		ret->undone = true;
 		return;
 	}
+	if (transition == transition_prepare)
+		choose_driver(move, vfio_driver);
+	else
+		say_nodes(move);
 	transition(&steps, move->task->snapshot, ret);
 }
 
@@ -173,15 +223,19 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 	struct move move = { .task = task,
 			     .channel = channel,
 			     .device = { .fd = -1 },
-			     .in_use = { .ops = &in_use_host_ops, .dev_fd = task->dev_fd } };
+			     .in_use = { .ops = &in_use_host_ops, .dev_fd = task->dev_fd },
+			     .modules = { .sysfs_fd = task->sysfs_fd, .folder = task->modules } };
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
+	drop_looking();
 	run_transition(&move, transition, &report.outcome, gone);
 	pci_device_close(&move.device);
 	if (report.outcome.status == HELPER_IN_USE)
 		snprintf(report.reason, sizeof(report.reason), "%s", move.in_use.detail);
+	else
+		snprintf(report.reason, sizeof(report.reason), "%s", move.modules.note);
 	worker_say(channel, &report);
 }
 
@@ -193,4 +247,23 @@ void task_prepare(void *userdata, int channel)
 void task_restore(void *userdata, int channel)
 {
 	run_move(userdata, channel, transition_restore, HELPER_REPLACED);
+}
+
+/* It needs no lock: it only looks, and the device's is held by the worker that waits for those it looks for. */
+void task_find_holders(void *userdata, int channel)
+{
+	const struct task *task = userdata;
+	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
+	struct holder_nodes nodes = *task->nodes;
+	struct worker_report report;
+	int r;
+
+	memset(&report, 0, sizeof(report));
+	report.done = true;
+	if (pci_device_open(task->sysfs_fd, task->address, &device) == 0)
+		holder_nodes_read(task->sysfs_fd, device.fd, &nodes);
+	r = holders_find("/proc", &nodes, &report.holders);
+	report.outcome =
+		r < 0 ? outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r) : outcome_of(HELPER_OK, HELPER_STEP_NONE, 0);
+	worker_say(channel, &report);
 }

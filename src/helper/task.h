@@ -12,16 +12,19 @@ struct task {
 	int dev_fd; /* for the host's use of it; not for judging */
 	int client_fd; /* for judging */
 	const char *client_socket;
+	const char *modules; /* the folder of the kernel's modules; NULL: the system's */
 	const struct policy *policy;
 	const char *address;
 	const char
 		*for_address; /* for judging: of the device that `address` is parked for; empty: it is itself wanted */
 	const struct device_state *snapshot; /* as journalled; not for judging */
+	const struct holder_nodes *nodes; /* for who has the device */
 	bool force; /* whatever the host uses it for */
 };
 
 void task_judge(void *task, int channel);
 void task_prepare(void *task, int channel);
 void task_restore(void *task, int channel);
+void task_find_holders(void *task, int channel);
 
 #endif

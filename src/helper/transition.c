@@ -88,11 +88,18 @@ static struct outcome outcome_fault(enum helper_step step, int r)
 	return (struct outcome){ .status = HELPER_FAULT, .step = step, .error = -r };
 }
 
+/* Which of vfio's drivers it is to be is found out late, and not journalled. */
+static const char *target_of(const struct transition *transition, const struct device_state *saved)
+{
+	return transition->vfio_driver && driver_is_vfio(saved->moved_to) ? transition->vfio_driver : saved->moved_to;
+}
+
 static struct outcome move_away(const struct transition *transition, const struct device_state *saved)
 {
+	const char *target = target_of(transition, saved);
 	int r;
 
-	r = set_override(transition, saved->moved_to);
+	r = set_override(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_OVERRIDE, r);
 	if (saved->driver[0]) {
@@ -102,10 +109,10 @@ static struct outcome move_away(const struct transition *transition, const struc
 		if (r < 0)
 			return outcome_fault(HELPER_STEP_UNBIND, r);
 	}
-	r = bind(transition, saved->moved_to);
+	r = bind(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_BIND, r);
-	r = verify(transition, saved->moved_to);
+	r = verify(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_VERIFY, r);
 	return outcome_ok();
@@ -148,7 +155,7 @@ void transition_prepare(const struct transition *transition, const struct device
 		*ret = outcome_ok();
 		return;
 	}
-	r = transition->ops->has_driver(transition->device, saved->moved_to);
+	r = transition->ops->has_driver(transition->device, target_of(transition, saved));
 	if (r < 0) {
 		*ret = outcome_fault(HELPER_STEP_BIND, r);
 		ret->undone = true;
@@ -197,7 +204,7 @@ static struct outcome put_override_back(const struct transition *transition, con
 
 static bool override_is_ours(const struct device_state *now, const struct device_state *saved)
 {
-	return strcmp(now->driver_override, saved->moved_to) == 0 ||
+	return is_where_it_was_moved(now->driver_override, saved) ||
 	       (saved->driver[0] && strcmp(now->driver_override, saved->driver) == 0);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Moving one device to vfio-pci or pci-stub, and back. The steps go through an ops struct: sysfs in the worker, a fake in the tests.
+ * Moving one device to a vfio driver or pci-stub, and back. The steps go through an ops struct: sysfs in the worker, a fake
+ * in the tests.
  * Both ways look at the state before each step and find work that is done already done: a killed helper repeats them.
  */
 #ifndef IOMMUD_HELPER_TRANSITION_H
@@ -21,6 +22,7 @@ struct device_ops {
 struct transition {
 	const struct device_ops *ops;
 	void *device;
+	const char *vfio_driver; /* prepare: where to, if it is to vfio; driver_is_vfio() must say so */
 	/* Called before each step, so that somebody can say where a transition is stuck. May be NULL. */
 	void (*announce)(void *userdata, enum helper_step step);
 	/*
@@ -40,7 +42,7 @@ struct outcome {
 };
 
 /*
- * Binds the device to `saved->moved_to`, unless it is there already (on any vfio driver, if that is one). `saved` is what
+ * Binds the device to `saved->moved_to`, or `vfio_driver` where that is one of vfio's, unless it is there already. `saved` is what
  * was journalled; a device that is not like that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone. IN_USE: it was not
  * touched.
  */

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "helper/device-state.h"
+#include "helper/holders.h"
 #include "helper/transition.h"
 
 #define WORKER_KEEP_MAX 8
@@ -20,7 +21,9 @@ struct worker_report {
 	struct outcome outcome;
 	struct device_state snapshot; /* of a judgement that is OK */
 	bool force; /* likewise */
-	char reason[320]; /* of one that is not, and of IN_USE */
+	struct holder_nodes nodes; /* with a step, if they are known */
+	struct holders holders; /* of a look at who has the device */
+	char reason[320]; /* of one that is not, and of IN_USE; of another move what became of a module */
 };
 
 struct worker {

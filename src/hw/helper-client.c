@@ -158,6 +158,10 @@ static int receive(struct helper_client *client)
 	reply.address[sizeof(reply.address) - 1] = '\0';
 	reply.driver[sizeof(reply.driver) - 1] = '\0';
 	reply.detail[sizeof(reply.detail) - 1] = '\0';
+	for (size_t i = 0; i < HELPER_HOLDERS_MAX; i++)
+		reply.holders[i].comm[HELPER_COMM_MAX - 1] = '\0';
+	if (reply.n_holders > HELPER_HOLDERS_MAX)
+		return -EPROTO;
 	r = deliver(client, &reply);
 	return r < 0 ? r : 1;
 }
@@ -266,6 +270,13 @@ int helper_client_restore(struct helper_client *client, uint64_t transaction, he
 int helper_client_next(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata)
 {
 	struct helper_request request = { .operation = HELPER_NEXT, .transaction = transaction };
+
+	return submit(client, &request, -1, reply, userdata);
+}
+
+int helper_client_holders(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata)
+{
+	struct helper_request request = { .operation = HELPER_HOLDERS, .transaction = transaction };
 
 	return submit(client, &request, -1, reply, userdata);
 }

@@ -44,6 +44,8 @@ int helper_client_park(struct helper_client *client, int client_fd, const char *
 		       const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata);
 int helper_client_restore(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
 int helper_client_next(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
+/* When it is answered, the reply's transaction is the one that was asked for. */
+int helper_client_holders(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
 int helper_client_reload(struct helper_client *client, helper_reply_fn reply, void *userdata);
 
 /* "unbind" and so on, for messages. */

@@ -20,6 +20,8 @@
 
 #define HELPER_VERSION 1
 #define HELPER_DETAIL_MAX 128
+#define HELPER_HOLDERS_MAX 8
+#define HELPER_COMM_MAX 16
 #define HELPER_SOCKET "/run/iommud/helper"
 
 enum helper_operation {
@@ -53,13 +55,18 @@ enum helper_operation {
 	 * group: the kernel denies it a host driver for as long as the group is user space's.
 	 */
 	HELPER_PARK = 6,
+	/*
+	 * Who has descriptors of the device of `transaction`: asked while a RESTORE waits. It looks at all processes. Every
+	 * reply, whatever its status, names the transaction. No descriptor.
+	 */
+	HELPER_HOLDERS = 7,
 };
 
 struct helper_request {
 	uint32_t version;
 	uint32_t operation;
 	uint64_t serial; /* the reply carries it back; several requests can be under way */
-	uint64_t transaction; /* RESTORE, NEXT; zero otherwise */
+	uint64_t transaction; /* RESTORE, NEXT, HOLDERS; zero otherwise */
 	char address[DEVICE_ADDRESS_MAX]; /* PREPARE, PARK, NUL-padded; zero otherwise */
 	char for_address[DEVICE_ADDRESS_MAX]; /* PARK, NUL-padded; zero otherwise */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, PREPARE, PARK: the policy the broker decided by; zero otherwise */
@@ -115,11 +122,22 @@ static inline const char *helper_step_text(uint32_t step)
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "unknown";
 }
 
+/* A process that has a descriptor of a device. */
+struct helper_holder {
+	int32_t pid;
+	/*
+	 * It has one of some VFIO device: the kernel does not say of which. Only when nobody is known to have one of this
+	 * device.
+	 */
+	uint32_t unsure;
+	char comm[HELPER_COMM_MAX]; /* the kernel's bytes, which the process itself can set; NUL-padded */
+};
+
 struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
 	uint64_t serial;
-	uint64_t transaction; /* PREPARE, PARK, NEXT; FAULT: what is open still */
+	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS; FAULT: what is open still */
 	int32_t error; /* FAULT: a positive errno */
 	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
@@ -127,6 +145,9 @@ struct helper_reply {
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
 	char detail[HELPER_DETAIL_MAX]; /* IN_USE, for people, NUL-padded: "nvme0n1p1 is mounted" */
 	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
+	uint32_t n_holders; /* HOLDERS: those that follow */
+	uint32_t more_holders; /* HOLDERS: how many more there are */
+	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t reserved[3];
 };
 

@@ -34,6 +34,15 @@ static bool any_parked(json_object *leases)
 	return false;
 }
 
+static void print_holders(json_object *lease)
+{
+	_cleanup_free_ char *holders = reply_join(lease, "holders");
+
+	if (holders && holders[0])
+		printf("Lease %lld: descriptors of its devices are with %s.\n", (long long)reply_number(lease, "lease"),
+		       holders);
+}
+
 static int print_leases(const struct options *options, json_object *leases)
 {
 	bool with_parked = any_parked(leases);
@@ -51,8 +60,11 @@ static int print_leases(const struct options *options, json_object *leases)
 	}
 	for (size_t i = 0; i < n && table; i++)
 		add_lease(table, json_object_array_get_idx(leases, i), with_parked);
-	if (table && table_print(table, stdout, !options->no_legend, terminal_has_color(options->color)) == 0)
+	if (table && table_print(table, stdout, !options->no_legend, terminal_has_color(options->color)) == 0) {
+		for (size_t i = 0; i < n && !options->no_legend; i++)
+			print_holders(json_object_array_get_idx(leases, i));
 		return EXIT_DONE;
+	}
 	complain("out of memory");
 	return EXIT_FAILED;
 }

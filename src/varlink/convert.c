@@ -209,6 +209,15 @@ static json_object *lease_groups(const struct lease *lease)
 	return json_build_end(&list);
 }
 
+static json_object *lease_holders(const struct lease *lease)
+{
+	struct json_build list = json_build_array();
+
+	for (size_t i = 0; i < lease->holders.n; i++)
+		json_build_text(&list, NULL, lease->holders.texts[i]);
+	return json_build_end(&list);
+}
+
 json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 {
 	struct json_build build = json_build_object();
@@ -223,6 +232,7 @@ json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 	json_build_add(&build, "groups", lease_groups(lease));
 	json_build_number(&build, "uid", unknown ? -1 : (int64_t)lease->uid);
 	json_build_number_or_null(&build, "pid", unknown || lease->pid == 0 ? -1 : lease->pid);
+	json_build_add(&build, "holders", lease_holders(lease));
 	return json_build_end(&build);
 }
 

@@ -66,6 +66,8 @@ static void add_holder(struct json_build *build, const struct refusal *refusal)
 	json_build_text(build, "state", refusal->host_has_it ? NULL : lease_state_name(refusal->state));
 	if (refusal->holder[0])
 		json_build_text(&list, NULL, refusal->holder);
+	for (size_t i = 0; i < refusal->holders.n; i++)
+		json_build_text(&list, NULL, refusal->holders.texts[i]);
 	json_build_add(build, "holders", json_build_end(&list));
 }
 

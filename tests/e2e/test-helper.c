@@ -391,7 +391,7 @@ static void refuses_requests_of_the_wrong_form(void **state)
 	refuse_raw(harness, &next, sizeof(next), -1);
 	next = harness_request(harness, 0);
 	refuse_raw(harness, &next, sizeof(next), -1);
-	next = harness_request(harness, HELPER_PARK + 1);
+	next = harness_request(harness, HELPER_HOLDERS + 1);
 	refuse_raw(harness, &next, sizeof(next), -1);
 	next = harness_request(harness, HELPER_NEXT);
 	next.reserved[3] = 1;
@@ -664,6 +664,36 @@ static void answers_while_an_unbind_hangs_and_serves_others(void **state)
 	assert_int_equal(reply.status, HELPER_OK);
 	assert_int_equal(harness_restore(harness, disk.transaction).status, HELPER_OK);
 	assert_tree(harness, before);
+}
+
+/* Nobody has the node of this machine's devices open, so nobody is named; test-iommud-linger.c has one who has. */
+static void looks_for_holders_while_the_unbind_hangs(void **state)
+{
+	struct harness *harness = *state;
+	struct helper_request request;
+	struct helper_reply reply;
+	uint64_t transaction, restore;
+
+	harness_start(harness);
+	transaction = harness_prepare(harness, NIC).transaction;
+	fuse_sysfs_hold(harness->sysfs, NIC);
+	restore = harness_send_restore(harness, transaction);
+	assert_true(fuse_sysfs_wait_blocked(harness->sysfs, NIC, HARNESS_WAIT));
+	request = harness_request(harness, HELPER_HOLDERS);
+	request.transaction = transaction;
+	reply = harness_call(harness, &request, -1);
+	assert_int_equal(reply.status, HELPER_OK);
+	assert_int_equal(reply.transaction, transaction);
+	assert_int_equal(reply.n_holders, 0);
+	/* It was beside the restore, and not in its way. */
+	fuse_sysfs_let_go(harness->sysfs, NIC);
+	assert_true(harness_receive(harness, &reply));
+	assert_true(reply.serial == restore && reply.status == HELPER_OK);
+	request = harness_request(harness, HELPER_HOLDERS);
+	request.transaction = transaction;
+	reply = harness_call(harness, &request, -1);
+	assert_int_equal(reply.status, HELPER_NO_SUCH_TRANSACTION);
+	assert_int_equal(reply.transaction, transaction);
 }
 
 static void undoes_a_prepare_that_comes_back_too_late(void **state)
@@ -1050,6 +1080,7 @@ int main(void)
 		TEST(closes_the_transaction_of_a_device_that_was_pulled_out),
 		TEST(leaves_a_device_that_the_admin_bound_elsewhere),
 		TEST(answers_while_an_unbind_hangs_and_serves_others),
+		TEST(looks_for_holders_while_the_unbind_hangs),
 		TEST(undoes_a_prepare_that_comes_back_too_late),
 		TEST(counts_blocked_workers),
 		TEST(a_restarted_broker_finds_its_transactions),

@@ -246,15 +246,16 @@ shows_daemon_and_leases() {
 		call org.varlink.service.GetInfo
 		reply {"vendor":"iommud","product":"iommud","version":"1.2","url":"u","interfaces":["io.iommud"]}
 		call io.iommud.ListLeases
-		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":"blue","devices":["0000:00:04.0","0000:00:05.0"],"groups":[5,6],"uid":1000,"pid":42}}
-		more {"lease":{"lease":14,"state":"lingering","backend":"legacy","label":null,"devices":["0000:01:00.0"],"groups":[12],"uid":-1,"pid":null}}
+		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":"blue","devices":["0000:00:04.0","0000:00:05.0"],"groups":[5,6],"uid":1000,"pid":42,"holders":[]}}
+		more {"lease":{"lease":14,"state":"lingering","backend":"legacy","label":null,"devices":["0000:01:00.0"],"groups":[12],"uid":-1,"pid":null,"holders":["pid 7 (qemu)","maybe pid 8 (x)"]}}
 		reply {}
 	END
 	run 0 status
 	is "$out" 'iommud 1.2 answers.
 LEASE  STATE      BACKEND  LABEL  UID   PID  GROUPS  DEVICES
 3      active     iommufd  blue   1000  42   5, 6    0000:00:04.0, 0000:00:05.0
-14     lingering  legacy   -      -     -    12      0000:01:00.0'
+14     lingering  legacy   -      -     -    12      0000:01:00.0
+Lease 14: descriptors of its devices are with pid 7 (qemu), maybe pid 8 (x).'
 	run 0 status --json=short
 	has "$out" '{"daemon":{"vendor":"iommud",'
 	has "$out" '"leases":[{"lease":3,'

@@ -3,11 +3,15 @@
  * A descriptor that stays out: the unbind of its device waits in the kernel, with the device's lock held. That lease
  * lingers, and nothing else notices; above all the daemon itself does not wait.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -52,6 +56,69 @@ static void a_lingering_device_is_busy_until_its_last_descriptor_is_closed(void 
 	varlink_reply_clear(&reply);
 	machine_assert_tree(machine, NIC " driver=e1000e override=\n");
 	machine_take(&bob, ONE(NIC));
+	varlink_client_close(&alice);
+	varlink_client_close(&bob);
+}
+
+/* A process that has the stand-in for the device's node open, until its standard input ends. */
+static pid_t keep_node(struct machine *machine, int *ret_hold)
+{
+	int pair[2], ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(pair[1]);
+		prctl(PR_SET_NAME, "keeper");
+		/* NIC's node has the number of /dev/zero. */
+		if (open("/dev/zero", O_RDONLY) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		_exit(read(pair[0], &byte, 1) < 0);
+	}
+	close(pair[0]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	*ret_hold = pair[1];
+	return pid;
+}
+
+static void the_process_that_keeps_a_device_is_named(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice, bob;
+	struct varlink_reply reply;
+	long long lease;
+	char who[32];
+	int hold = -1;
+	pid_t pid;
+
+	machine_start(machine);
+	alice = machine_connect(machine, ALICE);
+	bob = machine_connect(machine, BOB);
+	lease = machine_take(&alice, ONE(NIC));
+	fuse_sysfs_hold(machine->sysfs, NIC);
+	pid = keep_node(machine, &hold);
+	snprintf(who, sizeof(who), "pid %d (keeper)", (int)pid);
+	machine_release(&alice, lease);
+	reply = machine_await(machine, "leaseLingering");
+	assert_non_null(strstr(machine_text(&reply, "message"), who));
+	varlink_reply_clear(&reply);
+	reply = machine_refused(&alice, "Acquire", ONE(NIC), "DeviceBusy", who);
+	assert_non_null(strstr(json_object_to_json_string(machine_get(&reply, "holders")), who));
+	varlink_reply_clear(&reply);
+	reply = machine_refused(&bob, "Acquire", ONE(NIC), "DeviceBusy", "another user");
+	assert_string_equal(machine_text(&reply, "holders.0"), "another user");
+	assert_null(machine_get(&reply, "holders.1"));
+	varlink_reply_clear(&reply);
+	close(hold);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
 	varlink_client_close(&alice);
 	varlink_client_close(&bob);
 }
@@ -232,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_lingering_device_is_busy_until_its_last_descriptor_is_closed),
+		TEST(the_process_that_keeps_a_device_is_named),
 		TEST(everything_else_is_answered_meanwhile),
 		TEST(a_policy_is_loaded_meanwhile),
 		TEST(a_lease_lingers_as_a_whole),

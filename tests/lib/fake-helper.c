@@ -112,6 +112,14 @@ static void next(struct fake_helper *helper, const struct helper_request *reques
 		}
 }
 
+static void find_holders(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	reply->transaction = request->transaction;
+	reply->status = helper->holders_status;
+	reply->n_holders = helper->n_holders;
+	memcpy(reply->holders, helper->holders, sizeof(reply->holders));
+}
+
 static void answer(struct fake_helper *helper, const struct helper_request *request)
 {
 	struct helper_reply reply = { .version = HELPER_VERSION, .serial = request->serial };
@@ -123,6 +131,8 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 		restore(helper, request, &reply);
 	else if (request->operation == HELPER_NEXT)
 		next(helper, request, &reply);
+	else if (request->operation == HELPER_HOLDERS)
+		find_holders(helper, request, &reply);
 	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");
 }
 

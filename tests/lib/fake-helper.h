@@ -37,6 +37,10 @@ struct fake_helper {
 	size_t n_held;
 	/* RESTORE of what was not parked is answered HELPER_TIMED_OUT, and for good by fake_helper_release(). */
 	bool linger;
+	/* What HOLDERS is answered. */
+	struct helper_holder holders[HELPER_HOLDERS_MAX];
+	uint32_t n_holders;
+	uint32_t holders_status;
 };
 
 void fake_helper_start(struct fake_helper *helper, struct fake_sysfs *sysfs);

@@ -609,7 +609,8 @@ static void explain_shows_what_is_parked(void **state)
 			    "is parked on pci-stub, and put back on e1000 afterwards");
 	assert_string_equal(explanation.plan[0], SLOT_NIC " is unbound from e1000 and parked on pci-stub");
 	assert_string_equal(explanation.plan[1], SLOT_NVME " is unbound from nvme and parked on pci-stub");
-	assert_string_equal(explanation.plan[2], SLOT_EDU " is bound to vfio-pci");
+	assert_string_equal(explanation.plan[2],
+			    SLOT_EDU " is bound to vfio-pci, or to a variant of it that is made for it");
 	assert_string_equal(explanation.plan[explanation.n_plan - 1], "then " SLOT_NVME " is bound to nvme again");
 	explanation_clear(&explanation);
 	assert_int_equal(rig->fake.n_requests[HELPER_PARK], 0);
@@ -866,6 +867,76 @@ static void descriptors_that_are_out_make_the_lease_linger(void **state)
 	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);
 	peer_free(bob);
 	rig_settle(rig);
+}
+
+static void name_holders(struct rig *rig)
+{
+	rig->fake.n_holders = 2;
+	rig->fake.holders[0] = (struct helper_holder){ .pid = 77, .comm = "qemu\n\xff" };
+	rig->fake.holders[1] = (struct helper_holder){ .pid = 78, .unsure = 1, .comm = "dpdk" };
+}
+
+static void who_keeps_a_lease_lingering_is_told_to_its_user_and_to_root(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice), *bob = peer_of(rig, &rig->bob);
+
+	rig_acquire(rig, alice, EDU, NULL, NULL);
+	rig->fake.linger = true;
+	name_holders(rig);
+	assert_true(broker_release(rig->broker, alice, rig->outcome.lease));
+	rig_settle(rig);
+	assert_non_null(strstr(rig->last_event, "they are with pid 77 (qemu\?\?), maybe pid 78 (dpdk);"));
+	rig_acquire(rig, alice, EDU, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_BUSY);
+	assert_non_null(strstr(rig->outcome.message, "still with pid 77 (qemu\?\?), maybe pid 78 (dpdk);"));
+	rig_acquire(rig, bob, EDU, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_BUSY);
+	assert_null(strstr(rig->outcome.message, "77"));
+	assert_non_null(strstr(rig->outcome.message, "another user"));
+	assert_int_equal(rig->fake.n_requests[HELPER_HOLDERS], 1);
+	rig->fake.linger = false;
+	fake_helper_release(&rig->fake);
+	peer_free(alice);
+	peer_free(bob);
+	rig_settle(rig);
+}
+
+static void a_lease_lingers_also_when_nobody_can_be_named(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	name_holders(rig);
+	rig->fake.holders_status = HELPER_BUSY;
+	rig_acquire(rig, alice, EDU, NULL, NULL);
+	rig->fake.linger = true;
+	peer_free(alice);
+	rig_settle(rig);
+	assert_true(rig_saw(rig, "leaseLingering"));
+	assert_null(strstr(rig->last_event, "they are with"));
+	rig->fake.linger = false;
+	fake_helper_release(&rig->fake);
+	rig_settle(rig);
+	assert_true(list_is_empty(broker_leases(rig->broker)));
+}
+
+/* The answer about the holders is never told: the lease that it is about has ended, or the helper. */
+static void holders_that_come_too_late_are_nobodys(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	rig_acquire(rig, alice, EDU, NULL, NULL);
+	rig->fake.hold = true;
+	peer_free(alice);
+	rig_settle(rig);
+	broker_expire(rig->broker, UINT64_MAX - 1);
+	fake_helper_kill(&rig->fake);
+	rig->fake.hold = false;
+	rig_settle(rig);
+	assert_true(rig_saw(rig, "leaseLingering"));
+	broker_expire(rig->broker, UINT64_MAX - 1);
 }
 
 static void a_slow_release_is_shown_as_lingering(void **state)
@@ -1195,6 +1266,9 @@ int main(void)
 		CASE(a_client_that_goes_while_it_is_prepared_costs_nothing),
 		CASE(a_prepare_that_takes_too_long_is_answered_and_undone_later),
 		CASE(descriptors_that_are_out_make_the_lease_linger),
+		CASE(who_keeps_a_lease_lingering_is_told_to_its_user_and_to_root),
+		CASE(a_lease_lingers_also_when_nobody_can_be_named),
+		CASE(holders_that_come_too_late_are_nobodys),
 		CASE(a_slow_release_is_shown_as_lingering),
 		CASE(a_helper_that_dies_while_preparing_is_asked_to_put_back_later),
 		CASE(a_request_that_dies_with_the_helper_is_refused),

@@ -33,7 +33,7 @@ static struct packet packet(enum helper_operation operation)
 
 static void takes_each_operation_in_its_form(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_PARK; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
 		struct packet good = packet(operation);
 
 		assert_null(request_check(&good));
@@ -64,7 +64,7 @@ static void refuses_other_versions(void **state)
 
 static void refuses_unknown_operations(void **state)
 {
-	static const uint32_t numbers[] = { 0, HELPER_PARK + 1, 1000, UINT32_MAX };
+	static const uint32_t numbers[] = { 0, HELPER_HOLDERS + 1, 1000, UINT32_MAX };
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		struct packet bad = packet(HELPER_NEXT);
@@ -76,7 +76,7 @@ static void refuses_unknown_operations(void **state)
 
 static void refuses_any_byte_set_in_reserved_fields(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_PARK; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
 		for (size_t i = 0; i < sizeof(((struct helper_request *)NULL)->reserved); i++) {
 			struct packet bad = packet(operation);
 
@@ -88,13 +88,14 @@ static void refuses_any_byte_set_in_reserved_fields(void **state)
 
 static void refuses_fields_that_the_operation_does_not_take(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_PARK; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
 		struct packet other;
 
 		other = packet(operation);
 		other.request.transaction = 1;
-		assert_int_equal(request_check(&other) == NULL,
-				 operation == HELPER_RESTORE || operation == HELPER_NEXT);
+		assert_int_equal(request_check(&other) == NULL, operation == HELPER_RESTORE ||
+									operation == HELPER_NEXT ||
+									operation == HELPER_HOLDERS);
 		other = packet(operation);
 		other.request.digest[DIGEST_SIZE - 1] = 1;
 		assert_int_equal(request_check(&other) == NULL, operation == HELPER_HELLO || moves(operation));
@@ -109,7 +110,7 @@ static void refuses_fields_that_the_operation_does_not_take(void **state)
 
 static void refuses_wrong_numbers_of_descriptors(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_PARK; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
 		for (size_t n = 0; n < 4; n++) {
 			struct packet other = packet(operation);
 

@@ -170,6 +170,7 @@ static struct outcome run(struct fake *fake, const struct device_state *saved,
 {
 	const struct transition transition = { .ops = &fake_ops,
 					       .device = fake,
+					       .vfio_driver = "vfio-pci",
 					       .announce = announce,
 					       .claim = fake->asks ? claim : NULL,
 					       .release = fake->asks ? release : NULL,

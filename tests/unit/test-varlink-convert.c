@@ -265,10 +265,14 @@ static void a_lease_with_and_without_everything(void **state)
 	json_object *json;
 
 	lease->label = strdup("red");
+	lease->holders = (struct lease_holders){ .n = 2, .texts = { "pid 7 (qemu)", "maybe pid 8 (x)" } };
 	json = checked(IDL_TYPE, "Lease", convert_lease(lease, root));
 	assert_text(json, "label", "red");
 	assert_text(json, "backend", "iommufd");
 	assert_int_equal(number(json, "pid"), 17);
+	assert_int_equal(json_object_array_length(json_child(json, "holders")), 2);
+	assert_string_equal(json_object_get_string(json_object_array_get_idx(json_child(json, "holders"), 1)),
+			    "maybe pid 8 (x)");
 	assert_int_equal(json_object_array_length(json_child(json, "devices")), 4);
 	assert_int_equal(json_object_array_length(json_child(json, "groups")), 2);
 	json_object_put(json);
