@@ -167,8 +167,12 @@ static int hold_folders(struct lease *lease)
 static void acquire_open(struct acquire *acquire)
 {
 	struct lease *lease = acquire->lease;
-	int r = hold_folders(lease);
+	int r;
 
+	/* A member of the group may turn out to be out still, from a former broker's time. */
+	if (lease->broker->sweeping)
+		return;
+	r = hold_folders(lease);
 	if (r < 0) {
 		struct opened nothing;
 

@@ -32,7 +32,8 @@ struct broker {
 	struct group_state *groups; /* by group number */
 	size_t n_groups;
 	int completion_fd[2]; /* opener threads write pointers to their jobs, broker_dispatch() reads them */
-	bool sweeping; /* recover.c: until it ends, there may be transactions that no lease accounts for */
+	/* recover.c: not all of the helper's open transactions were looked at yet: nothing is handed out, nothing parked goes back. */
+	bool sweeping;
 	uint64_t sweep_transaction; /* recover.c: the last of the helper's transactions that was looked at */
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };

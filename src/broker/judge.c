@@ -118,7 +118,8 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 		       const char *label, bool first, struct refusal *refusal)
 {
 	const struct lease *holder = broker_group_holder(broker, device->group->id);
-	bool held = holder && holder != judgement->self;
+	/* What a former broker's lease carried is not known; that it is held is said next. */
+	bool held = holder && holder != judgement->self && holder->uid != (uid_t)-1;
 	const char *present = held ? holder->label : judgement->label;
 
 	if ((first && !held) || text_equals(present, label))

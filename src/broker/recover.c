@@ -78,6 +78,7 @@ static void swept(void *userdata, int error, const struct helper_reply *reply)
 		/* That was all: now it is known which of the parked devices must wait for others. */
 		broker->sweeping = false;
 		release_resume_all(broker);
+		broker_node_ready(broker); /* who waited for that */
 		return;
 	}
 	broker->sweep_transaction = reply->transaction;

@@ -149,6 +149,7 @@ int identity_from_text(const char *text, struct identity *ret)
 	_cleanup_free_ char *user = strdup(text);
 	char *group;
 	long uid, gid = -1;
+	int r;
 
 	if (!user)
 		return -ENOMEM;
@@ -160,7 +161,14 @@ int identity_from_text(const char *text, struct identity *ret)
 			return -ENOENT;
 	}
 	uid = find_user(user);
-	return uid < 0 ? -ENOENT : identity_from_user((uid_t)uid, gid < 0 ? (gid_t)-1 : (gid_t)gid, ret);
+	if (uid < 0)
+		return -ENOENT;
+	r = identity_from_user((uid_t)uid, gid < 0 ? (gid_t)-1 : (gid_t)gid, ret);
+	if (r == -ENOENT) { /* a number that nobody has: policy may name it all the same */
+		*ret = (struct identity){ .uid = (uid_t)uid, .gid = gid < 0 ? (gid_t)-1 : (gid_t)gid, .pidfd = -1 };
+		r = 0;
+	}
+	return r;
 }
 
 void identity_clear(struct identity *identity)

@@ -25,6 +25,8 @@
 #define ARRAY "0000:00:0b.0" /* nvme with a disk, group 11 */
 #define PORT "0000:00:0c.0" /* e1000e with an interface, group 12 */
 
+#define GUEST "0000:00:0c.1" /* without a driver, in the group of PORT */
+
 #define RULE "[Match]\nAddress=" ARRAY " " PORT "\n[Client]\nUser=root\n[Grant]\nAction=allow\n"
 
 struct fixture {
@@ -216,6 +218,35 @@ static void force_takes_what_is_used(void **state)
 	refuses(&fixture->harness, PORT, "eth0 carries br0");
 }
 
+/* A bystander is taken from the host as any other device is: by the word of the rule that has it parked. */
+static void parks_no_bystander_that_is_used_without_force(void **state)
+{
+	static const char rule[] = "[Match]\nAddress=" GUEST "\n[Client]\nUser=root\n"
+				   "[Grant]\nAction=allow\nGroupScope=whole\nBystanders=park\n";
+	static const struct fuse_sysfs_device guest = { .address = GUEST, .vendor = 0x8086, .device = 7, .group = 12 };
+	struct fixture *fixture = *state;
+	struct harness *harness = &fixture->harness;
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct helper_reply reply;
+	char forced[sizeof(rule) + 16];
+
+	start(fixture);
+	fuse_sysfs_add_device(harness->sysfs, &guest);
+	use_policy(harness, rule);
+	before = fuse_sysfs_describe(harness->sysfs);
+	reply = harness_park(harness, PORT, GUEST);
+	assert_int_equal(reply.status, HELPER_IN_USE);
+	assert_string_equal(reply.detail, "eth0 carries br0");
+	assert_int_equal(reply.transaction, 0);
+	snprintf(forced, sizeof(forced), "%sForce=yes\n", rule);
+	use_policy(harness, forced);
+	reply = harness_park(harness, PORT, GUEST);
+	assert_int_equal(reply.status, HELPER_OK);
+	assert_int_equal(harness_restore(harness, reply.transaction).status, HELPER_OK);
+	after = fuse_sysfs_describe(harness->sysfs);
+	assert_string_equal(after, before);
+}
+
 static int set_up(void **state)
 {
 	static struct fixture fixture;
@@ -246,6 +277,7 @@ int main(void)
 		TEST(refuses_a_disk_that_it_can_not_look_at),
 		TEST(refuses_an_interface_with_a_bridge_upon_it),
 		TEST(force_takes_what_is_used),
+		TEST(parks_no_bystander_that_is_used_without_force),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ static void add_devices(struct machine *machine)
 	fuse_sysfs_add_driver(machine->sysfs, "e1000e", "8086:10d3");
 	fuse_sysfs_add_driver(machine->sysfs, "nvme", "8086:5845");
 	fuse_sysfs_add_driver(machine->sysfs, "vfio-pci", NULL);
+	fuse_sysfs_add_driver(machine->sysfs, "pci-stub", NULL);
 	fuse_sysfs_add_driver(machine->sysfs, "mlx5_vfio_pci", NULL);
 	add_device(machine, NIC, 0x10d3, 1, "e1000e", NULL, 5);
 	add_device(machine, DISK, 0x5845, 2, "nvme", NULL, 7);

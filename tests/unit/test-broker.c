@@ -1058,6 +1058,32 @@ static void what_a_former_broker_left_is_put_back(void **state)
 	assert_true(list_is_empty(broker_leases(rig->broker)));
 }
 
+/* Several open transactions, so that a prepare is answered before the last of them was looked at. */
+static void nothing_is_handed_out_before_all_that_is_out_is_known(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	rig->fake.transactions[0] = (struct fake_transaction){ .open = true, .address = NIC, .driver = "e1000e" };
+	rig->fake.transactions[1] = (struct fake_transaction){ .open = true, .address = SLOT_NIC, .driver = "" };
+	rig->fake.n_transactions = 2;
+	rig->fake.linger = true;
+	fake_sysfs_set_driver(rig->sysfs, NIC, "vfio-pci");
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NIC, "vfio-pci");
+	fake_sysfs_set_driver(rig->sysfs, SLOT_NVME, NULL);
+	rig_acquire(rig, alice, SLOT_NVME " " SLOT_EDU, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_CONSENT_REQUIRED);
+	rig_acquire(rig, alice, SLOT_NVME " " SLOT_EDU, NULL, rig->outcome.token);
+	assert_int_equal(rig->outcome.n, 1);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_BUSY);
+	assert_non_null(strstr(rig->outcome.message, "former iommud"));
+	rig->fake.linger = false;
+	fake_helper_release(&rig->fake);
+	rig_settle(rig);
+	assert_int_equal(fake_helper_n_open(&rig->fake), 0);
+	peer_free(alice);
+}
+
 static void without_a_helper_the_refusal_says_so(void **state)
 {
 	struct rig *rig = *state;
@@ -1249,6 +1275,7 @@ int main(void)
 		CASE(a_restore_that_dies_with_the_helper_is_asked_for_again),
 		CASE(a_helper_that_comes_back_leaves_leases_that_live_alone),
 		CASE(what_a_former_broker_left_is_put_back),
+		CASE(nothing_is_handed_out_before_all_that_is_out_is_known),
 		CASE(without_a_helper_the_refusal_says_so),
 		CASE(a_driver_that_comes_to_a_leased_group_is_a_violation),
 		CASE(a_verdict_that_changes_is_an_event),

@@ -170,7 +170,9 @@ static void users_and_groups_by_name_and_number(void **state)
 	assert_text("root", 0, 0, 0);
 	assert_text("0", 0, 0, 0);
 	assert_text("root:daemon", 0, 0, daemon);
-	assert_text("0:54321", 0, 0, 54321); /* a group need not be in the database */
+	assert_text("0:54321", 0, 0, 54321); /* a group need not be in the database, */
+	assert_text("54321:7", 0, 54321, 7); /* nor a user */
+	assert_text("54321", 0, 54321, (gid_t)-1);
 }
 
 static void what_names_nobody_is_refused(void **state)
