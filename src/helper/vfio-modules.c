@@ -79,7 +79,7 @@ static int read_modules(const struct kmod_list *list, const char *alias, struct 
 	return n;
 }
 
-/* What an administrator has blacklisted is not loaded by udev, and so is not waited for. */
+/* A variant that an administrator has blacklisted is not chosen. Whether udevd loads it all the same is udevd's affair. */
 static int look_up(void *userdata, const char *alias, struct vfio_module ret[VFIO_MODULES_MAX])
 {
 	const struct vfio_modules *modules = userdata;
