@@ -2,7 +2,9 @@
 /*
  * Giving back. A device is free when the helper has put it on its former driver; that waits until the kernel has no
  * descriptor of it left, which may be long after its client is gone: the lease lingers until then, and so does its hold on
- * the groups. Bystanders that were parked follow when all others of their group are back. A helper that goes away in the middle is asked again when it is back: its journal knows the transaction.
+ * the groups. Bystanders that were parked follow when all others of their group are back, and so does a device that the
+ * kernel denies its host driver because another's descriptors are still out. A helper that goes away in the middle is asked
+ * again when it is back: its journal knows the transaction.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,16 +41,19 @@ static bool has_transactions(const struct lease *lease)
 	return false;
 }
 
-/* Whether anything that is not parked is still to come back in the group. */
-static bool group_is_moved(struct broker *broker, unsigned int group)
+/* Whether anything else of the group is still to come back that waits for nobody. */
+static bool group_is_moved(const struct lease_device *device)
 {
 	const struct lease *lease;
 
-	list_for_each(lease, &broker->leases, link)
-		for (size_t i = 0; i < lease_n_all(lease); i++)
-			if (lease->devices[i].transaction && !lease->devices[i].parked &&
-			    lease->devices[i].group == group)
+	list_for_each(lease, &device->lease->broker->leases, link)
+		for (size_t i = 0; i < lease_n_all(lease); i++) {
+			const struct lease_device *other = &lease->devices[i];
+
+			if (other != device && other->group == device->group && other->transaction && !other->parked &&
+			    !other->deferred)
 				return true;
+		}
 	return false;
 }
 
@@ -58,9 +63,9 @@ static bool group_is_moved(struct broker *broker, unsigned int group)
  */
 static bool must_wait(const struct lease_device *device)
 {
-	struct broker *broker = device->lease->broker;
-
-	return device->parked && (broker->sweeping || group_is_moved(broker, device->group));
+	if (device->parked && device->lease->broker->sweeping)
+		return true;
+	return (device->parked || device->deferred) && group_is_moved(device);
 }
 
 void release_resume_all(struct broker *broker)
@@ -81,13 +86,24 @@ static void release_linger(struct lease *lease)
 	holders_ask(lease);
 }
 
+/* The group is user space's as long as another member has descriptors out: then no member gets a host driver. */
+static bool is_denied_by_group(const struct lease_device *device, const struct helper_reply *reply)
+{
+	return reply->status == HELPER_FAULT && reply->step == HELPER_STEP_BIND && reply->error == EBUSY &&
+	       group_is_moved(device);
+}
+
 static void restore_done(struct lease *lease, struct lease_device *device, const struct helper_reply *reply)
 {
 	struct broker *broker = lease->broker;
 	bool recovered = lease->uid == (uid_t)-1;
 
-	device->transaction = 0;
 	device->restoring = false;
+	if (is_denied_by_group(device, reply)) {
+		device->deferred = true;
+		return;
+	}
+	device->transaction = 0;
 	/* Not -ENOENT alone: whatever goes wrong, the next event or judgement reads it again. */
 	(void)registry_refresh(lease->broker->registry, device->id.address);
 	if (reply->status == HELPER_FAULT)

@@ -93,6 +93,13 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 		reply->status = HELPER_NO_SUCH_TRANSACTION;
 		return;
 	}
+	if (strcmp(helper->denied_address, transaction->address) == 0 && fake_helper_n_open(helper) > 1) {
+		fake_sysfs_set_driver(helper->sysfs, transaction->address, NULL);
+		reply->status = HELPER_FAULT;
+		reply->step = HELPER_STEP_BIND;
+		reply->error = EBUSY;
+		return;
+	}
 	transaction->open = false;
 	note(helper, "restore", transaction->address);
 	fake_sysfs_set_driver(helper->sysfs, transaction->address, transaction->driver[0] ? transaction->driver : NULL);

@@ -31,6 +31,8 @@ struct fake_helper {
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
+	/* RESTORE of this one is denied its driver while other transactions are open, as the kernel does within a group. */
+	char denied_address[DEVICE_ADDRESS_MAX];
 	/* PREPARE, PARK and RESTORE are kept until fake_helper_release(). */
 	bool hold;
 	struct helper_request held[16];

@@ -939,6 +939,25 @@ static void holders_that_come_too_late_are_nobodys(void **state)
 	broker_expire(rig->broker, UINT64_MAX - 1);
 }
 
+/* The first is unbound from vfio while the other's descriptors are still out: no host driver gets it before those are in. */
+static void a_device_that_its_group_keeps_from_its_driver_is_put_back_with_the_last(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	rig_acquire(rig, alice, SLOT_NIC " " SLOT_NVME " " SLOT_EDU, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);
+	strcpy(rig->fake.denied_address, SLOT_NIC);
+	peer_free(alice);
+	rig_settle(rig);
+	assert_string_equal(rig_driver(rig, SLOT_NIC), "e1000");
+	assert_string_equal(rig_driver(rig, SLOT_NVME), "nvme");
+	assert_string_equal(rig_driver(rig, SLOT_EDU), "");
+	assert_int_equal(fake_helper_n_open(&rig->fake), 0);
+	assert_false(rig_saw(rig, "restoreFailed"));
+	assert_true(list_is_empty(broker_leases(rig->broker)));
+}
+
 static void a_slow_release_is_shown_as_lingering(void **state)
 {
 	struct rig *rig = *state;
@@ -1269,6 +1288,7 @@ int main(void)
 		CASE(who_keeps_a_lease_lingering_is_told_to_its_user_and_to_root),
 		CASE(a_lease_lingers_also_when_nobody_can_be_named),
 		CASE(holders_that_come_too_late_are_nobodys),
+		CASE(a_device_that_its_group_keeps_from_its_driver_is_put_back_with_the_last),
 		CASE(a_slow_release_is_shown_as_lingering),
 		CASE(a_helper_that_dies_while_preparing_is_asked_to_put_back_later),
 		CASE(a_request_that_dies_with_the_helper_is_refused),
