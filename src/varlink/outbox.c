@@ -182,9 +182,3 @@ int varlink_outbox_send(struct varlink_outbox *outbox, int fd, const char *text,
 		close_fds(fds, n_fds);
 	return r;
 }
-
-int varlink_outbox_replace(struct varlink_outbox *outbox, const char *text, size_t size)
-{
-	varlink_outbox_clear(outbox);
-	return outbox_queue(outbox, text, size, NULL, 0);
-}

@@ -33,7 +33,4 @@ int varlink_outbox_send(struct varlink_outbox *outbox, int fd, const char *text,
  */
 int varlink_outbox_flush(struct varlink_outbox *outbox, int fd);
 
-/* Puts another text, without descriptors, in the place of all that is queued. 0 or -ENOMEM. */
-int varlink_outbox_replace(struct varlink_outbox *outbox, const char *text, size_t size);
-
 #endif
