@@ -54,7 +54,7 @@ static bool is_where_it_belongs(const struct lease_device *leased, const struct 
 static bool lease_devices_are_same(const struct lease *lease, struct broker *broker)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++) {
-		const struct lease_device *leased = &lease->devices[i];
+		const struct lease_device *leased = lease->devices[i];
 		const struct device *device = registry_find_device(broker->registry, leased->id.address);
 
 		if (!device || device->group->id != leased->group ||
@@ -110,7 +110,7 @@ static void acquire_grant(struct acquire *acquire, struct opened *opened)
 		return;
 	}
 	for (size_t i = 0; i < lease->n_devices; i++)
-		lease->devices[i].sysfs_fd = close_fd(lease->devices[i].sysfs_fd);
+		lease->devices[i]->sysfs_fd = close_fd(lease->devices[i]->sysfs_fd);
 	lease->deadline_usec = UINT64_MAX;
 	lease->acquire = NULL;
 	lease_set_state(lease, LEASE_ACTIVE);
@@ -136,7 +136,7 @@ void acquire_opened(struct acquire *acquire, int result, struct opened *opened, 
 	}
 	if (result == -ENOENT || result == -EACCES) /* udev is on its way: acquire_retry(), or the deadline */
 		return;
-	memcpy(acquire->refusal.device, lease->devices[0].id.address, sizeof(acquire->refusal.device));
+	memcpy(acquire->refusal.device, lease->devices[0]->id.address, sizeof(acquire->refusal.device));
 	if (result == -EOPNOTSUPP) {
 		refusal_set(&acquire->refusal, REFUSAL_BACKEND_UNAVAILABLE, "%s", failed);
 		snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "%s", lease->opener->name);
@@ -152,7 +152,7 @@ void acquire_opened(struct acquire *acquire, int result, struct opened *opened, 
 static int hold_folders(struct lease *lease)
 {
 	for (size_t i = 0; i < lease->n_devices; i++) {
-		struct lease_device *device = &lease->devices[i];
+		struct lease_device *device = lease->devices[i];
 		const struct device *present = registry_find_device(lease->broker->registry, device->id.address);
 
 		device->sysfs_fd = close_fd(device->sysfs_fd);
@@ -208,7 +208,7 @@ static void acquire_prepared(struct acquire *acquire)
 		return;
 	}
 	for (size_t i = 0; i < acquire->lease->n_devices; i++)
-		registry_refresh(acquire->lease->broker->registry, acquire->lease->devices[i].id.address);
+		registry_refresh(acquire->lease->broker->registry, acquire->lease->devices[i]->id.address);
 	acquire_open(acquire);
 }
 
@@ -217,7 +217,7 @@ static void refuse_unprepared(struct acquire *acquire, const struct lease_device
 			      const struct helper_reply *reply)
 {
 	struct lease *lease = acquire->lease;
-	const struct lease_device *ruled = device->parked ? &lease->devices[device->parked_for] : device;
+	const struct lease_device *ruled = device->parked ? lease->devices[device->parked_for] : device;
 	const struct device *present = registry_find_device(lease->broker->registry, ruled->id.address);
 	struct policy_decision decision = { .action = POLICY_DENY };
 
@@ -254,7 +254,7 @@ static int send_request(struct acquire *acquire, struct lease_device *device)
 
 	if (device->parked)
 		return helper_client_park(helper, lease->peer->socket_fd, device->id.address,
-					  lease->devices[device->parked_for].id.address, acquire->digest,
+					  lease->devices[device->parked_for]->id.address, acquire->digest,
 					  prepare_replied, device);
 	return helper_client_prepare(helper, lease->peer->socket_fd, device->id.address, acquire->digest,
 				     prepare_replied, device);
@@ -270,9 +270,9 @@ static void send_requests(struct acquire *acquire)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < lease_n_all(lease); i++) {
-		if (lease->devices[i].parked != acquire->parking)
+		if (lease->devices[i]->parked != acquire->parking)
 			continue;
-		r = send_request(acquire, &lease->devices[i]);
+		r = send_request(acquire, lease->devices[i]);
 		if (r == 0)
 			acquire->n_waiting++;
 	}
@@ -281,7 +281,7 @@ static void send_requests(struct acquire *acquire)
 	refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED,
 		    "iommud-helper does not take requests (%s); see 'systemctl status iommud-helper.socket'",
 		    strerror(-r));
-	memcpy(acquire->refusal.device, lease->devices[0].id.address, sizeof(acquire->refusal.device));
+	memcpy(acquire->refusal.device, lease->devices[0]->id.address, sizeof(acquire->refusal.device));
 	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "helper");
 	acquire->refusal.number = -r;
 	if (acquire->n_waiting == 0)
@@ -408,9 +408,9 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 	lease->opener = judgement->opener;
 	lease->label = judgement->label ? strdup(judgement->label) : NULL;
 	for (size_t i = 0; i < lease->n_devices; i++)
-		fill_device(&lease->devices[i], registry_find_device(lease->broker->registry, judgement->devices[i]));
+		fill_device(lease->devices[i], registry_find_device(lease->broker->registry, judgement->devices[i]));
 	for (size_t i = 0; i < lease->n_parked; i++)
-		fill_parked(&lease->devices[lease->n_devices + i], &parkings[i]);
+		fill_parked(lease->devices[lease->n_devices + i], &parkings[i]);
 	if (judgement->label && !lease->label)
 		return -ENOMEM;
 	return fill_allowed_drivers(lease, judgement);

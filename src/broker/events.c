@@ -67,7 +67,7 @@ void event_publish(struct broker *broker, int priority, struct broker_event even
 
 void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
 {
-	const struct lease_device *device = lease->n_devices ? &lease->devices[0] : NULL;
+	const struct lease_device *device = lease->n_devices ? lease->devices[0] : NULL;
 	char message[512];
 	va_list args;
 

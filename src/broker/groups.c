@@ -31,10 +31,10 @@ struct group_state *group_state_get(struct broker *broker, unsigned int group)
 int groups_hold(struct broker *broker, struct lease *lease)
 {
 	for (size_t i = 0; i < lease->n_devices; i++)
-		if (!group_state_get(broker, lease->devices[i].group))
+		if (!group_state_get(broker, lease->devices[i]->group))
 			return -ENOMEM;
 	for (size_t i = 0; i < lease->n_devices; i++)
-		broker->groups[lease->devices[i].group].holder = lease;
+		broker->groups[lease->devices[i]->group].holder = lease;
 	return 0;
 }
 
@@ -52,10 +52,10 @@ static struct lease *find_other_holder(struct broker *broker, const struct lease
 void groups_let_go(struct broker *broker, struct lease *lease)
 {
 	for (size_t i = 0; i < lease->n_devices; i++) {
-		struct group_state *state = group_state_get(broker, lease->devices[i].group);
+		struct group_state *state = group_state_get(broker, lease->devices[i]->group);
 
 		if (state && state->holder == lease)
-			state->holder = find_other_holder(broker, lease, lease->devices[i].group);
+			state->holder = find_other_holder(broker, lease, lease->devices[i]->group);
 	}
 }
 

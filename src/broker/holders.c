@@ -52,7 +52,7 @@ static struct lease *find_lease(struct broker *broker, uint64_t transaction)
 
 	list_for_each(lease, &broker->leases, link)
 		for (size_t i = 0; i < lease->n_devices; i++)
-			if (transaction && lease->devices[i].transaction == transaction)
+			if (transaction && lease->devices[i]->transaction == transaction)
 				return lease;
 	return NULL;
 }
@@ -88,7 +88,7 @@ static void replied(void *userdata, int error, const struct helper_reply *reply)
 void holders_ask(struct lease *lease)
 {
 	for (size_t i = 0; i < lease->n_devices; i++) {
-		const struct lease_device *device = &lease->devices[i];
+		const struct lease_device *device = lease->devices[i];
 
 		if (device->transaction &&
 		    helper_client_holders(lease->broker->helper, device->transaction, replied, lease->broker) == 0)

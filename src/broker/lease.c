@@ -26,10 +26,36 @@ static const struct {
 	[LEASE_FAILED] = { "failed", 0 },
 };
 
+static struct lease_device *add_device(struct lease *lease, bool parked)
+{
+	struct lease_device *device = calloc(1, sizeof(*device));
+	struct lease_device **larger = reallocarray(lease->devices, lease_n_all(lease) + 1, sizeof(*larger));
+
+	if (larger)
+		lease->devices = larger;
+	if (!larger || !device) {
+		free(device);
+		return NULL;
+	}
+	device->lease = lease;
+	device->parked = parked;
+	device->sysfs_fd = -1;
+	lease->devices[lease_n_all(lease)] = device;
+	if (parked)
+		lease->n_parked++;
+	else
+		lease->n_devices++;
+	return device;
+}
+
+struct lease_device *lease_add_parked(struct lease *lease)
+{
+	return add_device(lease, true);
+}
+
 struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked)
 {
-	size_t n = n_devices + n_parked;
-	struct lease *lease = calloc(1, sizeof(*lease) + n * sizeof(lease->devices[0]));
+	struct lease *lease = calloc(1, sizeof(*lease));
 
 	if (!lease)
 		return NULL;
@@ -38,13 +64,9 @@ struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked
 	lease->broker = broker;
 	lease->uid = (uid_t)-1;
 	lease->deadline_usec = UINT64_MAX;
-	lease->n_devices = n_devices;
-	lease->n_parked = n_parked;
-	for (size_t i = 0; i < n; i++) {
-		lease->devices[i].lease = lease;
-		lease->devices[i].parked = i >= n_devices;
-		lease->devices[i].sysfs_fd = -1;
-	}
+	for (size_t i = 0; i < n_devices + n_parked; i++)
+		if (!add_device(lease, i >= n_devices))
+			return lease_free(lease);
 	return lease;
 }
 
@@ -54,8 +76,11 @@ struct lease *lease_free(struct lease *lease)
 		return NULL;
 	list_unlink(&lease->link);
 	list_unlink(&lease->peer_link);
-	for (size_t i = 0; i < lease_n_all(lease); i++)
-		close_fd(lease->devices[i].sysfs_fd);
+	for (size_t i = 0; i < lease_n_all(lease); i++) {
+		close_fd(lease->devices[i]->sysfs_fd);
+		free(lease->devices[i]);
+	}
+	free(lease->devices);
 	for (char **driver = lease->allowed_drivers; driver && *driver; driver++)
 		free(*driver);
 	free(lease->allowed_drivers);
@@ -82,7 +107,7 @@ void lease_set_state(struct lease *lease, enum lease_state state)
 bool lease_holds_group(const struct lease *lease, unsigned int group)
 {
 	for (size_t i = 0; i < lease->n_devices; i++)
-		if (lease->devices[i].group == group)
+		if (lease->devices[i]->group == group)
 			return true;
 	return false;
 }
@@ -90,8 +115,8 @@ bool lease_holds_group(const struct lease *lease, unsigned int group)
 struct lease_device *lease_find_device(struct lease *lease, const char *address)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (strcmp(lease->devices[i].id.address, address) == 0)
-			return &lease->devices[i];
+		if (strcmp(lease->devices[i]->id.address, address) == 0)
+			return lease->devices[i];
 	return NULL;
 }
 

@@ -69,12 +69,15 @@ struct lease {
 	unsigned int n_holders_asked; /* answers of the helper about them that are out */
 	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */
 	size_t n_devices; /* that are handed out */
-	size_t n_parked; /* bystanders behind them */
-	struct lease_device devices[];
+	size_t n_parked; /* bystanders behind them, and who came late */
+	struct lease_device **devices; /* each allocated: the helper's replies point to them */
 };
 
 /* A lease in LEASE_REQUESTED, in no list; devices are to be filled in by the caller. NULL when out of memory. */
 struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked);
+
+/* One more that is parked, at the end: what joins a group while it is leased. Owned by the lease. NULL: out of memory. */
+struct lease_device *lease_add_parked(struct lease *lease);
 
 static inline size_t lease_n_all(const struct lease *lease)
 {

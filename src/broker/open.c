@@ -57,7 +57,7 @@ static struct open_job *open_job_new(struct lease *lease)
 	job->completion_fd = lease->broker->completion_fd[1];
 	job->dev_fd = fcntl(lease->broker->dev_fd, F_DUPFD_CLOEXEC, 3);
 	for (; job->n_devices < lease->n_devices; job->n_devices++) {
-		const struct lease_device *device = &lease->devices[job->n_devices];
+		const struct lease_device *device = lease->devices[job->n_devices];
 		struct opener_device *target = &job->devices[job->n_devices];
 
 		memcpy(target->address, device->id.address, sizeof(target->address));

@@ -36,8 +36,8 @@ static bool is_in_the_way(const struct group_terms *terms, const struct device *
 const struct lease_device *park_find(const struct lease *lease, const char *address)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (lease->devices[i].parked && strcmp(lease->devices[i].id.address, address) == 0)
-			return &lease->devices[i];
+		if (lease->devices[i]->parked && strcmp(lease->devices[i]->id.address, address) == 0)
+			return lease->devices[i];
 	return NULL;
 }
 

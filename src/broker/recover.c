@@ -24,7 +24,7 @@ static bool is_accounted_for(struct broker *broker, const struct helper_reply *r
 
 	list_for_each(lease, &broker->leases, link)
 		for (size_t i = 0; i < lease_n_all(lease); i++)
-			if (lease->devices[i].transaction == reply->transaction)
+			if (lease->devices[i]->transaction == reply->transaction)
 				return true;
 	return false;
 }
@@ -50,11 +50,11 @@ static void adopt(struct broker *broker, const struct helper_reply *reply)
 		return;
 	}
 	lease->id = ++broker->last_lease;
-	memcpy(lease->devices[0].id.address, reply->address, sizeof(reply->address));
-	lease->devices[0].transaction = reply->transaction;
-	lease->devices[0].parked = reply->parked;
-	lease->devices[0].group = device ? device->group->id : 0;
-	memcpy(lease->devices[0].driver, reply->driver, sizeof(reply->driver));
+	memcpy(lease->devices[0]->id.address, reply->address, sizeof(reply->address));
+	lease->devices[0]->transaction = reply->transaction;
+	lease->devices[0]->parked = reply->parked;
+	lease->devices[0]->group = device ? device->group->id : 0;
+	memcpy(lease->devices[0]->driver, reply->driver, sizeof(reply->driver));
 	if (device && groups_hold(broker, lease) < 0) {
 		lease_free(lease);
 		recover_retry_later(broker);

@@ -21,7 +21,7 @@ static void lease_end(struct lease *lease, enum lease_state state)
 	size_t n = lease->n_devices;
 
 	for (size_t i = 0; i < n; i++)
-		groups[i] = lease->devices[i].group;
+		groups[i] = lease->devices[i]->group;
 	lease_set_state(lease, state);
 	groups_let_go(broker, lease);
 	if (lease->uid != (uid_t)-1)
@@ -36,7 +36,7 @@ static void lease_end(struct lease *lease, enum lease_state state)
 static bool has_transactions(const struct lease *lease)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (lease->devices[i].transaction)
+		if (lease->devices[i]->transaction)
 			return true;
 	return false;
 }
@@ -48,7 +48,7 @@ static bool group_is_moved(const struct lease_device *device)
 
 	list_for_each(lease, &device->lease->broker->leases, link)
 		for (size_t i = 0; i < lease_n_all(lease); i++) {
-			const struct lease_device *other = &lease->devices[i];
+			const struct lease_device *other = lease->devices[i];
 
 			if (other != device && other->group == device->group && other->transaction && !other->parked &&
 			    !other->deferred)
@@ -142,7 +142,7 @@ static void restore_replied(void *userdata, int error, const struct helper_reply
 void release_resume(struct lease *lease)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++) {
-		struct lease_device *device = &lease->devices[i];
+		struct lease_device *device = lease->devices[i];
 
 		if (!device->transaction || device->restoring || must_wait(device))
 			continue;

@@ -186,15 +186,15 @@ static json_object *lease_addresses(const struct lease *lease, bool parked)
 	struct json_build list = json_build_array();
 
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (lease->devices[i].parked == parked)
-			json_build_text(&list, NULL, lease->devices[i].id.address);
+		if (lease->devices[i]->parked == parked)
+			json_build_text(&list, NULL, lease->devices[i]->id.address);
 	return json_build_end(&list);
 }
 
 static bool is_repeated_group(const struct lease *lease, size_t i)
 {
 	for (size_t j = 0; j < i; j++)
-		if (lease->devices[j].group == lease->devices[i].group)
+		if (lease->devices[j]->group == lease->devices[i]->group)
 			return true;
 	return false;
 }
@@ -205,7 +205,7 @@ static json_object *lease_groups(const struct lease *lease)
 
 	for (size_t i = 0; i < lease->n_devices; i++)
 		if (!is_repeated_group(lease, i))
-			json_build_number(&list, NULL, lease->devices[i].group);
+			json_build_number(&list, NULL, lease->devices[i]->group);
 	return json_build_end(&list);
 }
 
@@ -330,8 +330,8 @@ json_object *convert_grant(const struct lease *lease, struct opened *opened, int
 	for (size_t i = 0; i < lease->n_devices; i++) {
 		struct json_build device = json_build_object();
 
-		json_build_text(&device, "address", lease->devices[i].id.address);
-		json_build_number(&device, "group", lease->devices[i].group);
+		json_build_text(&device, "address", lease->devices[i]->id.address);
+		json_build_number(&device, "group", lease->devices[i]->group);
 		add_fd(&device, "deviceFileDescriptor", &opened->device_fd[i], fds, n_fds);
 		add_fd(&device, "groupFileDescriptor", &opened->group_fd[i], fds, n_fds);
 		json_build_add(&devices, NULL, json_build_end(&device));

@@ -68,8 +68,8 @@ static void an_event_of_a_lease_says_whose_and_what(void **state)
 	lease->id = 9;
 	lease->uid = 1000;
 	lease->label = strdup("red");
-	strcpy(lease->devices[0].id.address, "0000:01:00.0");
-	lease->devices[0].group = 4;
+	strcpy(lease->devices[0]->id.address, "0000:01:00.0");
+	lease->devices[0]->group = 4;
 	event_lease(lease, LOG_INFO, "leaseGranted", "lease %d of %s", 9, "somebody");
 	assert_string_equal(heard.event.name, "leaseGranted");
 	assert_string_equal(heard.device, "0000:01:00.0");

@@ -17,8 +17,8 @@ static struct lease *lease_of(unsigned int first, unsigned int second)
 	struct lease *lease = lease_new(NULL, 2, 0);
 
 	assert_non_null(lease);
-	lease->devices[0].group = first;
-	lease->devices[1].group = second;
+	lease->devices[0]->group = first;
+	lease->devices[1]->group = second;
 	return lease;
 }
 

@@ -105,9 +105,9 @@ static void a_new_lease_is_empty_and_in_no_list(void **state)
 	assert_null(lease->opener);
 	assert_int_equal(lease->n_devices, 3);
 	for (size_t i = 0; i < 3; i++) {
-		assert_ptr_equal(lease->devices[i].lease, lease);
-		assert_int_equal(lease->devices[i].sysfs_fd, -1);
-		assert_int_equal(lease->devices[i].transaction, 0);
+		assert_ptr_equal(lease->devices[i]->lease, lease);
+		assert_int_equal(lease->devices[i]->sysfs_fd, -1);
+		assert_int_equal(lease->devices[i]->transaction, 0);
 	}
 	assert_null(lease_free(lease));
 	assert_null(lease_free(NULL));
@@ -124,7 +124,7 @@ static void freeing_leaves_the_lists_and_closes_folders(void **state)
 	list_append(&all, &lease->link);
 	list_append(&of_peer, &lease->peer_link);
 	lease->label = strdup("red");
-	lease->devices[1].sysfs_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	lease->devices[1]->sysfs_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(count_open_fds(), before + 1);
 	lease_free(lease);
 	assert_int_equal(count_open_fds(), before);
@@ -139,11 +139,11 @@ static void finds_devices_and_groups(void **state)
 	struct lease *lease = lease_new(NULL, 2, 0);
 
 	assert_non_null(lease);
-	strcpy(lease->devices[0].id.address, "0000:01:00.0");
-	strcpy(lease->devices[1].id.address, "0000:02:00.0");
-	lease->devices[0].group = 4;
-	lease->devices[1].group = 0;
-	assert_ptr_equal(lease_find_device(lease, "0000:02:00.0"), &lease->devices[1]);
+	strcpy(lease->devices[0]->id.address, "0000:01:00.0");
+	strcpy(lease->devices[1]->id.address, "0000:02:00.0");
+	lease->devices[0]->group = 4;
+	lease->devices[1]->group = 0;
+	assert_ptr_equal(lease_find_device(lease, "0000:02:00.0"), lease->devices[1]);
 	assert_null(lease_find_device(lease, "0000:02:00"));
 	assert_null(lease_find_device(lease, ""));
 	assert_true(lease_holds_group(lease, 0) && lease_holds_group(lease, 4));

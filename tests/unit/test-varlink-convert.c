@@ -236,8 +236,8 @@ static struct lease *make_lease(size_t n)
 	lease->pid = 17;
 	lease->opener = &opener_iommufd;
 	for (size_t i = 0; i < n; i++) {
-		snprintf(lease->devices[i].id.address, sizeof(lease->devices[i].id.address), "0000:0%zu:00.0", i);
-		lease->devices[i].group = i / 2;
+		snprintf(lease->devices[i]->id.address, sizeof(lease->devices[i]->id.address), "0000:0%zu:00.0", i);
+		lease->devices[i]->group = i / 2;
 	}
 	return lease;
 }
@@ -340,7 +340,7 @@ static void assert_granted(size_t n, bool legacy)
 	for (size_t i = 0; i < n; i++) {
 		json_object *device = json_object_array_get_idx(json_child(json, "devices"), i);
 
-		assert_text(device, "address", lease->devices[i].id.address);
+		assert_text(device, "address", lease->devices[i]->id.address);
 		assert_index(device, "deviceFileDescriptor", before.device_fd[i], fds, n_fds, used);
 		if (legacy)
 			assert_index(device, "groupFileDescriptor", before.group_fd[i], fds, n_fds, used);
