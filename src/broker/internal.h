@@ -69,6 +69,7 @@ struct group_terms {
 	enum policy_scope scope;
 	enum policy_bystanders bystanders;
 	const char *const *allowed_drivers;
+	struct policy_conduct conduct;
 	const char *file;
 	unsigned int line;
 };
@@ -139,6 +140,11 @@ void acquire_expire(struct lease *lease);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed);
 
+/* ---- lease-make.c ---- */
+
+/* In LEASE_REQUESTED, in no list. NULL: out of memory. */
+struct lease *lease_make(struct broker *broker, struct peer *peer, const struct judgement *judgement, size_t n_devices);
+
 /* ---- open.c ---- */
 
 /* Has the lease's devices opened; acquire_opened() is called, now or (*ret_later is set then) from the broker's pipe. */
@@ -155,6 +161,11 @@ void release_failed(struct lease *lease);
 void release_resume(struct lease *lease);
 void release_resume_all(struct broker *broker);
 void release_expire(struct lease *lease);
+
+/* ---- revoke.c ---- */
+
+/* Takes an active or violated lease back: the client is asked first. `why` is for people. It may be freed on return. */
+void revoke_begin(struct lease *lease, const char *why);
 
 /* ---- holders.c ---- */
 

@@ -217,6 +217,7 @@ struct group_terms judge_terms(const struct judgement *judgement, const struct p
 		.scope = decision->scope,
 		.bystanders = decision->bystanders,
 		.allowed_drivers = decision->allowed_drivers,
+		.conduct = decision->conduct,
 		.file = decision->file,
 		.line = decision->line,
 	};

@@ -12,6 +12,7 @@
 
 #include "hw/helper-wire.h"
 #include "hw/opener.h"
+#include "policy/policy.h"
 #include "util/device-id.h"
 #include "util/list.h"
 
@@ -43,6 +44,7 @@ struct lease_device {
 	bool restoring; /* RESTORE was sent, its last reply is out */
 	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
 	size_t parked_for; /* index of the device whose rule has it parked */
+	struct policy_conduct conduct; /* by the rule that granted it, or that has it parked */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 };
 

@@ -115,6 +115,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.policy = helper->policy,
 		.address = job->address,
 		.for_address = job->for_address,
+		.flags = job->flags,
 		.snapshot = &job->snapshot,
 		.nodes = &job->nodes,
 		.force = job->force,

@@ -45,6 +45,7 @@ void job_prepare(struct helper *helper, uint64_t connection, const struct helper
 	}
 	job->client_fd = TAKE_FD(fd);
 	memcpy(job->for_address, request->for_address, sizeof(job->for_address));
+	job->flags = request->flags;
 	r = start_prepare(helper, job, former);
 	if (r < 0)
 		job_finish_fault(helper, job, HELPER_STEP_NONE, r);

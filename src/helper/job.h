@@ -28,6 +28,7 @@ struct job {
 	int client_fd;
 	char address[DEVICE_ADDRESS_MAX];
 	char for_address[DEVICE_ADDRESS_MAX]; /* of a PARK; empty otherwise */
+	uint32_t flags; /* of the request: enum helper_flag */
 	uint64_t transaction; /* not yet while JUDGING */
 	struct device_state snapshot;
 	struct holder_nodes nodes; /* as far as its worker, or the one that blocks, has said */

@@ -20,6 +20,7 @@ struct operation {
 	bool address;
 	bool for_address;
 	bool digest;
+	uint32_t flags; /* that it may carry */
 	size_t n_fds;
 };
 
@@ -89,6 +90,8 @@ static const char *check_fields(const struct helper_request *request, const stru
 {
 	if (!is_zero(request->reserved, sizeof(request->reserved)))
 		return "a reserved field is not zero";
+	if (request->flags & ~operation->flags)
+		return "a flag where there is none";
 	if (!operation->transaction && request->transaction)
 		return "a transaction where there is none";
 	if (!operation->digest && !is_zero(request->digest, sizeof(request->digest)))

@@ -17,6 +17,7 @@ struct task {
 	const char *address;
 	const char
 		*for_address; /* for judging: of the device that `address` is parked for; empty: it is itself wanted */
+	uint32_t flags; /* of the request: enum helper_flag */
 	const struct device_state *snapshot; /* as journalled; not for judging */
 	const struct holder_nodes *nodes; /* for who has the device */
 	bool force; /* whatever the host uses it for */

@@ -236,9 +236,9 @@ int helper_client_hello(struct helper_client *client, const uint8_t digest[DIGES
 }
 
 int helper_client_prepare(struct helper_client *client, int client_fd, const char *address,
-			  const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata)
+			  const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata)
 {
-	struct helper_request request = { .operation = HELPER_PREPARE };
+	struct helper_request request = { .operation = HELPER_PREPARE, .flags = flags };
 
 	if (!device_address_is_valid(address))
 		return -EINVAL;
@@ -248,9 +248,9 @@ int helper_client_prepare(struct helper_client *client, int client_fd, const cha
 }
 
 int helper_client_park(struct helper_client *client, int client_fd, const char *address, const char *for_address,
-		       const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata)
+		       const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata)
 {
-	struct helper_request request = { .operation = HELPER_PARK };
+	struct helper_request request = { .operation = HELPER_PARK, .flags = flags };
 
 	if (!device_address_is_valid(address) || !device_address_is_valid(for_address))
 		return -EINVAL;

@@ -34,14 +34,14 @@ int helper_client_dispatch(struct helper_client *client);
 
 /*
  * Each sends one request. 0; -ENOTCONN; -EAGAIN when the socket is full; -EINVAL for an address that is none; then
- * nothing is called back. `client_fd` is borrowed.
+ * nothing is called back. `client_fd` is borrowed; `flags` are enum helper_flag.
  */
 int helper_client_hello(struct helper_client *client, const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply,
 			void *userdata);
 int helper_client_prepare(struct helper_client *client, int client_fd, const char *address,
-			  const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata);
+			  const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
 int helper_client_park(struct helper_client *client, int client_fd, const char *address, const char *for_address,
-		       const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata);
+		       const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
 int helper_client_restore(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
 int helper_client_next(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
 /* When it is answered, the reply's transaction is the one that was asked for. */

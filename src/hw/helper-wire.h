@@ -18,7 +18,7 @@
 #include "util/device-id.h"
 #include "util/digest.h"
 
-#define HELPER_VERSION 1
+#define HELPER_VERSION 2
 #define HELPER_DETAIL_MAX 128
 #define HELPER_HOLDERS_MAX 8
 #define HELPER_COMM_MAX 16
@@ -60,17 +60,41 @@ enum helper_operation {
 	 * reply, whatever its status, names the transaction. No descriptor.
 	 */
 	HELPER_HOLDERS = 7,
+	/*
+	 * Send the client whose accepted socket comes with the request SIGTERM, or SIGKILL with HELPER_KILL, for it keeps the
+	 * device of `transaction`. The helper's policy must say OnReleaseTimeout=terminate, or kill, for that client and
+	 * device. The process is found by the socket's pidfd; without one (before Linux 6.5) it is a FAULT.
+	 */
+	HELPER_SIGNAL = 8,
+	/*
+	 * Have the physical function `address` make the number of virtual functions that the helper's policy says. One that
+	 * has some already is left alone. No descriptor.
+	 */
+	HELPER_MAKE_VFS = 9,
+};
+
+enum helper_flag {
+	/* PREPARE: another user had the device: reset it, unless the policy says Reset=no. */
+	HELPER_RESET = 1 << 0,
+	/*
+	 * PARK: `for_address` is prepared for the client, and `address` came to its group, or to a driver, since. The policy
+	 * must say LateJoiner=park or OnViolation=unbind instead of Bystanders=park, and its GroupScope is not looked at.
+	 */
+	HELPER_LATE = 1 << 1,
+	HELPER_KILL = 1 << 2, /* SIGNAL */
 };
 
 struct helper_request {
 	uint32_t version;
 	uint32_t operation;
 	uint64_t serial; /* the reply carries it back; several requests can be under way */
-	uint64_t transaction; /* RESTORE, NEXT, HOLDERS; zero otherwise */
-	char address[DEVICE_ADDRESS_MAX]; /* PREPARE, PARK, NUL-padded; zero otherwise */
+	uint64_t transaction; /* RESTORE, NEXT, HOLDERS, SIGNAL; zero otherwise */
+	char address[DEVICE_ADDRESS_MAX]; /* PREPARE, PARK, MAKE_VFS, NUL-padded; zero otherwise */
 	char for_address[DEVICE_ADDRESS_MAX]; /* PARK, NUL-padded; zero otherwise */
-	uint8_t digest[DIGEST_SIZE]; /* HELLO, PREPARE, PARK: the policy the broker decided by; zero otherwise */
-	uint32_t reserved[4]; /* zero */
+	uint8_t digest
+		[DIGEST_SIZE]; /* HELLO, PREPARE, PARK, SIGNAL, MAKE_VFS: the policy the broker decided by; zero otherwise */
+	uint32_t flags; /* enum helper_flag, as far as the operation has them */
+	uint32_t reserved[3]; /* zero */
 };
 
 enum helper_status {
@@ -110,14 +134,14 @@ enum helper_step {
 	HELPER_STEP_UNBIND = 4,
 	HELPER_STEP_BIND = 5,
 	HELPER_STEP_VERIFY = 6,
+	HELPER_STEP_RESET = 7,
 };
 
 /* For messages of both ends. */
 static inline const char *helper_step_text(uint32_t step)
 {
-	static const char *const names[] = {
-		"no", "snapshot", "journal", "driver_override", "unbind", "bind", "verify"
-	};
+	static const char *const names[] = { "no",     "snapshot", "journal", "driver_override",
+					     "unbind", "bind",     "verify",  "reset" };
 
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "unknown";
 }

@@ -30,6 +30,12 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_BACKEND]     = { SECTION_GRANT, "Backend",    true,  .parse_grant = parse_backend },
 	[KEY_LABEL]       = { SECTION_GRANT, "Label",      false, .parse_grant = parse_label },
 	[KEY_FORCE]       = { SECTION_GRANT, "Force",      false, .parse_grant = parse_force },
+	[KEY_ON_VIOLATION] = { SECTION_GRANT, "OnViolation", false, .parse_grant = parse_on_violation },
+	[KEY_LATE_JOINER] = { SECTION_GRANT, "LateJoiner", false, .parse_grant = parse_late_joiner },
+	[KEY_ON_RELEASE_TIMEOUT] = { SECTION_GRANT, "OnReleaseTimeout", false, .parse_grant = parse_on_release_timeout },
+	[KEY_RELEASE_TIMEOUT] = { SECTION_GRANT, "ReleaseTimeoutSec", false, .parse_grant = parse_release_timeout },
+	[KEY_RESET]       = { SECTION_GRANT, "Reset",      false, .parse_grant = parse_reset },
+	[KEY_ISOLATION]   = { SECTION_GRANT, "Isolation",  false, .parse_grant = parse_isolation },
 };
 /* clang-format on */
 
@@ -66,7 +72,7 @@ static void list_keys(enum rule_section section, char *buffer, size_t size)
 static void complain_key(enum rule_section section, const char *name, struct complaint *complaint)
 {
 	const char *in = rule_sections[section];
-	char all[160];
+	char all[320];
 
 	for (enum rule_key i = 0; i < N_KEYS; i++)
 		if (strcmp(rule_keys[i].name, name) == 0) {

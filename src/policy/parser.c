@@ -143,7 +143,12 @@ static void begin_rule(struct parser *parser, const struct report_place *place)
 {
 	end_rule(parser);
 	parser->open = true;
-	parser->rule = (struct rule){ .file = parser->file, .line = place->line, .column = place->column };
+	parser->rule = (struct rule){
+		.file = parser->file,
+		.line = place->line,
+		.column = place->column,
+		.conduct.release_timeout_sec = POLICY_RELEASE_TIMEOUT_SEC,
+	};
 }
 
 /* Whether `section` may come now; says it if not. May begin a new rule. */

@@ -33,6 +33,52 @@ enum policy_bystanders {
 	POLICY_PARK, /* it waits on pci-stub for the end of the lease */
 };
 
+/* What is done when the group of a lease stops being safe. */
+enum policy_on_violation {
+	POLICY_VIOLATION_UNBIND, /* the default: an intruder is taken from its driver, and gets it back when the lease ends */
+	POLICY_VIOLATION_REVOKE, /* the lease ends */
+	POLICY_VIOLATION_LOG, /* it is told and journalled; the lease is violated for as long as it lasts */
+};
+
+/* What becomes of a device that joins the group of a lease. */
+enum policy_late_joiner {
+	POLICY_LATE_PARK, /* the default: it waits on pci-stub for the end of the lease */
+	POLICY_LATE_ALLOW, /* nothing, as long as the group stays viable */
+	POLICY_LATE_VIOLATE, /* it is a violation, whatever driver it has */
+};
+
+/* What is done to a client that was asked for its devices and did not give them back in time. */
+enum policy_on_release_timeout {
+	POLICY_RELEASE_LEAVE, /* the default: nothing; it is reported */
+	POLICY_RELEASE_TERMINATE, /* SIGTERM */
+	POLICY_RELEASE_KILL, /* SIGTERM, and after the same time once more SIGKILL */
+};
+
+/* Before a device goes to another user than the one that had it. */
+enum policy_reset {
+	POLICY_RESET_PREFER, /* the default: it is reset if it can be; a reset that fails quarantines it */
+	POLICY_RESET_REQUIRE, /* it is granted only if it can be reset without touching what others have */
+	POLICY_RESET_NO, /* never */
+};
+
+/* Of an mdev, whether its parent keeps it apart from the parent's other mdevs. */
+enum policy_isolation {
+	POLICY_ISOLATION_OWN, /* the default: it does */
+	POLICY_ISOLATION_SHARED, /* it does not: all mdevs of a parent go to one lease */
+};
+
+/* How a lease is dealt with while it lasts and when it ends. Of a rule, and kept with each leased device. */
+struct policy_conduct {
+	enum policy_on_violation on_violation;
+	enum policy_late_joiner late_joiner;
+	enum policy_on_release_timeout on_release_timeout;
+	unsigned int release_timeout_sec;
+	enum policy_reset reset;
+	enum policy_isolation isolation;
+};
+
+#define POLICY_RELEASE_TIMEOUT_SEC 30 /* the default */
+
 enum policy_backend {
 	POLICY_BACKEND_IOMMUFD = 1 << 0,
 	POLICY_BACKEND_LEGACY = 1 << 1,
@@ -66,6 +112,7 @@ struct policy_decision {
 		*allowed_drivers; /* that a member may stay on, beyond the built-in ones; NULL-terminated, or NULL */
 	unsigned int backends; /* enum policy_backend */
 	bool force; /* also while the host uses it: a disk that is mounted, a NIC that has an address */
+	struct policy_conduct conduct;
 	enum policy_label_kind label_kind;
 	const char *
 		label; /* of POLICY_LABEL_STATIC, or the client's own for POLICY_LABEL_PEER (borrowed from the client) */

@@ -31,6 +31,12 @@ enum rule_key {
 	KEY_BACKEND,
 	KEY_LABEL,
 	KEY_FORCE,
+	KEY_ON_VIOLATION,
+	KEY_LATE_JOINER,
+	KEY_ON_RELEASE_TIMEOUT,
+	KEY_RELEASE_TIMEOUT,
+	KEY_RESET,
+	KEY_ISOLATION,
 	N_KEYS
 };
 
@@ -70,6 +76,7 @@ struct rule {
 	enum policy_label_kind label_kind;
 	char *label;
 	bool force;
+	struct policy_conduct conduct;
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 

@@ -11,6 +11,7 @@
 #include "util/cleanup.h"
 
 #define LABEL_MAX 255
+#define RELEASE_TIMEOUT_MAX 3600
 
 struct word {
 	const char *name;
@@ -140,6 +141,86 @@ int parse_force(const char *text, struct rule *rule, struct complaint *complaint
 	if (r < 0)
 		return r;
 	rule->force = value;
+	return 0;
+}
+
+int parse_on_violation(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "unbind", POLICY_VIOLATION_UNBIND },
+					     { "revoke", POLICY_VIOLATION_REVOKE },
+					     { "log", POLICY_VIOLATION_LOG } };
+	unsigned int value;
+	int r = find_word("OnViolation", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->conduct.on_violation = value;
+	return 0;
+}
+
+int parse_late_joiner(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "park", POLICY_LATE_PARK },
+					     { "allow", POLICY_LATE_ALLOW },
+					     { "violate", POLICY_LATE_VIOLATE } };
+	unsigned int value;
+	int r = find_word("LateJoiner", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->conduct.late_joiner = value;
+	return 0;
+}
+
+int parse_on_release_timeout(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "leave", POLICY_RELEASE_LEAVE },
+					     { "terminate", POLICY_RELEASE_TERMINATE },
+					     { "kill", POLICY_RELEASE_KILL } };
+	unsigned int value;
+	int r = find_word("OnReleaseTimeout", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->conduct.on_release_timeout = value;
+	return 0;
+}
+
+int parse_release_timeout(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long seconds = digits > 0 && digits <= 4 ? strtoul(text, NULL, 10) : 0;
+
+	if (text[digits] || seconds == 0 || seconds > RELEASE_TIMEOUT_MAX)
+		return complain(complaint, 0, "ReleaseTimeoutSec takes a number of seconds from 1 to %d, not '%.*s'",
+				RELEASE_TIMEOUT_MAX, quote_length(text), text);
+	rule->conduct.release_timeout_sec = (unsigned int)seconds;
+	return 0;
+}
+
+int parse_reset(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "require", POLICY_RESET_REQUIRE },
+					     { "prefer", POLICY_RESET_PREFER },
+					     { "no", POLICY_RESET_NO } };
+	unsigned int value;
+	int r = find_word("Reset", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->conduct.reset = value;
+	return 0;
+}
+
+int parse_isolation(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "own", POLICY_ISOLATION_OWN }, { "shared", POLICY_ISOLATION_SHARED } };
+	unsigned int value;
+	int r = find_word("Isolation", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->conduct.isolation = value;
 	return 0;
 }
 

@@ -40,6 +40,12 @@ int parse_bystanders(const char *text, struct rule *rule, struct complaint *comp
 int parse_allowed_driver(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_backend(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_force(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_on_violation(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_late_joiner(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_on_release_timeout(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_release_timeout(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_reset(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_isolation(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_label(const char *text, struct rule *rule, struct complaint *complaint);
 
 #endif

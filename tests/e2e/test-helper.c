@@ -394,7 +394,7 @@ static void refuses_requests_of_the_wrong_form(void **state)
 	next = harness_request(harness, HELPER_HOLDERS + 1);
 	refuse_raw(harness, &next, sizeof(next), -1);
 	next = harness_request(harness, HELPER_NEXT);
-	next.reserved[3] = 1;
+	next.reserved[2] = 1;
 	refuse_raw(harness, &next, sizeof(next), -1);
 	prepare = harness_request(harness, HELPER_PREPARE);
 	memcpy(prepare.digest, harness->digest, DIGEST_SIZE);

@@ -125,7 +125,7 @@ static void sends_what_the_operation_carries(void **state)
 	request = take(fixture, NULL);
 	assert_int_equal(request.operation, HELPER_HELLO);
 	assert_memory_equal(request.digest, digest, DIGEST_SIZE);
-	assert_int_equal(helper_client_prepare(fixture->client, fd, "0000:00:01.0", digest, on_reply, fixture), 0);
+	assert_int_equal(helper_client_prepare(fixture->client, fd, "0000:00:01.0", digest, 0, on_reply, fixture), 0);
 	request = take(fixture, &taken);
 	assert_int_equal(request.operation, HELPER_PREPARE);
 	assert_string_equal(request.address, "0000:00:01.0");
@@ -135,7 +135,8 @@ static void sends_what_the_operation_carries(void **state)
 	assert_int_equal(sent.st_rdev, received.st_rdev);
 	close(taken);
 	assert_int_equal(
-		helper_client_park(fixture->client, fd, "0000:00:01.1", "0000:00:01.0", digest, on_reply, fixture), 0);
+		helper_client_park(fixture->client, fd, "0000:00:01.1", "0000:00:01.0", digest, 0, on_reply, fixture),
+		0);
 	request = take(fixture, &taken);
 	assert_int_equal(request.operation, HELPER_PARK);
 	assert_string_equal(request.address, "0000:00:01.1");
@@ -199,7 +200,7 @@ static void a_prepare_that_timed_out_is_over(void **state)
 	int fd;
 	uint64_t serial;
 
-	assert_int_equal(helper_client_prepare(fixture->client, 0, "0000:00:01.0", digest, on_reply, fixture), 0);
+	assert_int_equal(helper_client_prepare(fixture->client, 0, "0000:00:01.0", digest, 0, on_reply, fixture), 0);
 	serial = take(fixture, &fd).serial;
 	close(fd);
 	answer(fixture, serial, HELPER_TIMED_OUT);
@@ -315,14 +316,14 @@ static void refuses_what_can_not_be_sent(void **state)
 	struct helper_client *client = NULL;
 	char longer[200];
 
-	assert_int_equal(helper_client_park(fixture->client, 0, "0000:00:01.1", "../x", digest, on_reply, fixture),
+	assert_int_equal(helper_client_park(fixture->client, 0, "0000:00:01.1", "../x", digest, 0, on_reply, fixture),
 			 -EINVAL);
-	assert_int_equal(helper_client_park(fixture->client, 0, "../x", "0000:00:01.1", digest, on_reply, fixture),
+	assert_int_equal(helper_client_park(fixture->client, 0, "../x", "0000:00:01.1", digest, 0, on_reply, fixture),
 			 -EINVAL);
-	assert_int_equal(helper_client_prepare(fixture->client, 0, "../x", digest, on_reply, fixture), -EINVAL);
+	assert_int_equal(helper_client_prepare(fixture->client, 0, "../x", digest, 0, on_reply, fixture), -EINVAL);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(helper_client_prepare(fixture->client, 0, longer, digest, on_reply, fixture), -EINVAL);
+	assert_int_equal(helper_client_prepare(fixture->client, 0, longer, digest, 0, on_reply, fixture), -EINVAL);
 	assert_int_equal(helper_client_new(longer, &client), -ENAMETOOLONG);
 	assert_null(client);
 	assert_null(helper_client_free(NULL));

@@ -404,6 +404,36 @@ static void takes_from_the_host_only_when_told_to(void **state)
 	assert_false(grant("Force=no").force);
 }
 
+static void conducts_leases_by_default_with_care(void **state)
+{
+	struct policy_conduct conduct = grant("").conduct;
+
+	assert_int_equal(conduct.on_violation, POLICY_VIOLATION_UNBIND);
+	assert_int_equal(conduct.late_joiner, POLICY_LATE_PARK);
+	assert_int_equal(conduct.on_release_timeout, POLICY_RELEASE_LEAVE);
+	assert_int_equal(conduct.release_timeout_sec, 30);
+	assert_int_equal(conduct.reset, POLICY_RESET_PREFER);
+	assert_int_equal(conduct.isolation, POLICY_ISOLATION_OWN);
+}
+
+static void conducts_leases_as_told(void **state)
+{
+	assert_int_equal(grant("OnViolation=unbind").conduct.on_violation, POLICY_VIOLATION_UNBIND);
+	assert_int_equal(grant("OnViolation=revoke").conduct.on_violation, POLICY_VIOLATION_REVOKE);
+	assert_int_equal(grant("OnViolation=log").conduct.on_violation, POLICY_VIOLATION_LOG);
+	assert_int_equal(grant("LateJoiner=park").conduct.late_joiner, POLICY_LATE_PARK);
+	assert_int_equal(grant("LateJoiner=allow").conduct.late_joiner, POLICY_LATE_ALLOW);
+	assert_int_equal(grant("LateJoiner=violate").conduct.late_joiner, POLICY_LATE_VIOLATE);
+	assert_int_equal(grant("OnReleaseTimeout=leave").conduct.on_release_timeout, POLICY_RELEASE_LEAVE);
+	assert_int_equal(grant("OnReleaseTimeout=terminate").conduct.on_release_timeout, POLICY_RELEASE_TERMINATE);
+	assert_int_equal(grant("OnReleaseTimeout=kill").conduct.on_release_timeout, POLICY_RELEASE_KILL);
+	assert_int_equal(grant("ReleaseTimeoutSec=5").conduct.release_timeout_sec, 5);
+	assert_int_equal(grant("ReleaseTimeoutSec=3600").conduct.release_timeout_sec, 3600);
+	assert_int_equal(grant("Reset=require").conduct.reset, POLICY_RESET_REQUIRE);
+	assert_int_equal(grant("Reset=no").conduct.reset, POLICY_RESET_NO);
+	assert_int_equal(grant("Isolation=shared").conduct.isolation, POLICY_ISOLATION_SHARED);
+}
+
 static void grants_labels(void **state)
 {
 	struct policy *policy =
@@ -486,6 +516,8 @@ int main(void)
 		cmocka_unit_test(parks_bystanders_only_when_told_to),
 		cmocka_unit_test(allows_further_drivers_by_name),
 		cmocka_unit_test(takes_from_the_host_only_when_told_to),
+		cmocka_unit_test(conducts_leases_by_default_with_care),
+		cmocka_unit_test(conducts_leases_as_told),
 		cmocka_unit_test(grants_labels),
 		cmocka_unit_test(gives_the_peers_own_label),
 		cmocka_unit_test(denies_a_client_without_the_label_it_should_bring),

@@ -51,7 +51,25 @@ static void lists_the_keys_when_none_is_near(void **state)
 	assert_policy_report(
 		"[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=deny\nMode=0600\n",
 		"t.policy:7:1: error: unknown key 'Mode' in [Grant], which takes Action, GroupScope, Bystanders, "
-		"AllowedDrivers, Backend, Label, Force\n");
+		"AllowedDrivers, Backend, Label, Force, OnViolation, LateJoiner, OnReleaseTimeout, ReleaseTimeoutSec, "
+		"Reset, Isolation\n");
+}
+
+static void release_timeout_is_seconds_in_a_range(void **state)
+{
+	static const char *const wrong[] = { "0", "3601", "5s", "-1", "99999999999999999999" };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[160], report[256];
+
+		snprintf(text, sizeof(text),
+			 "[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=allow\nReleaseTimeoutSec=%s\n",
+			 wrong[i]);
+		snprintf(report, sizeof(report),
+			 "t.policy:7:19: error: ReleaseTimeoutSec takes a number of seconds from 1 to 3600, not '%s'\n",
+			 wrong[i]);
+		assert_policy_report(text, report);
+	}
 }
 
 static void names_the_section_a_key_belongs_in(void **state)
@@ -436,6 +454,7 @@ int main(void)
 		cmocka_unit_test(takes_a_text_without_rules),
 		cmocka_unit_test(names_the_key_that_was_meant),
 		cmocka_unit_test(lists_the_keys_when_none_is_near),
+		cmocka_unit_test(release_timeout_is_seconds_in_a_range),
 		cmocka_unit_test(names_the_section_a_key_belongs_in),
 		cmocka_unit_test(names_the_section_that_was_meant),
 		cmocka_unit_test(says_one_thing_about_a_misspelt_section_behind_a_rule),
