@@ -63,7 +63,7 @@ __attribute__((format(printf, 3, 4))) static void answer(struct authority_answer
 }
 
 /* What holds for every client. */
-static bool judge_device(const struct device_state *snapshot, const struct pci_facts *facts,
+static bool judge_device(const struct device_state *snapshot, const struct device_facts *facts,
 			 struct authority_answer *ret)
 {
 	const char *address = snapshot->id.address;
