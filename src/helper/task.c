@@ -182,13 +182,14 @@ static void choose_driver(struct move *move, char ret[DEVICE_DRIVER_MAX])
 	vfio_driver_choose(&vfio_modules_ops, &move->modules, move->device.bus->vfio_driver, modalias, ret);
 }
 
-/* Once the device is being unbound, sysfs does not show its node any more: said before. */
+/* Once the device is being unbound, sysfs does not show its nodes any more: said before. */
 static void say_nodes(const struct move *move)
 {
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
 	holder_nodes_read(move->task->sysfs_fd, move->device.fd, &report.nodes);
+	report.has_nodes = true;
 	report.outcome.step = HELPER_STEP_SNAPSHOT;
 	worker_say(move->channel, &report);
 }
@@ -220,8 +221,7 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	}
 	if (transition == transition_prepare)
 		choose_driver(move, vfio_driver);
-	else
-		say_nodes(move);
+	say_nodes(move);
 	transition(&steps, move->task->snapshot, ret);
 }
 
