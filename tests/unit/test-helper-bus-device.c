@@ -211,7 +211,7 @@ static void counts_the_devices_of_the_group(void **state)
 static void knows_what_a_virtual_function_is_of(void **state)
 {
 	const struct tree *tree = *state;
-	struct pci_facts facts;
+	struct device_facts facts;
 
 	assert_int_equal(read_facts(tree, &facts), 0);
 	assert_string_equal(facts.physical_function, "");
