@@ -26,7 +26,7 @@ struct fake_helper {
 	struct fake_transaction transactions[FAKE_TRANSACTIONS]; /* by number - 1 */
 	uint64_t n_transactions;
 	uint8_t digest[DIGEST_SIZE];
-	unsigned int n_requests[8]; /* by operation */
+	unsigned int n_requests[16]; /* by operation */
 	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on */
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
