@@ -43,6 +43,9 @@ struct fake_helper {
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t n_holders;
 	uint32_t holders_status;
+	/* What SIGNAL is answered; HELPER_OK: "terminate(ADDRESS) " or "kill(ADDRESS) " is in the trace. */
+	uint32_t signal_status;
+	const char *signal_detail; /* NULL: none */
 };
 
 void fake_helper_start(struct fake_helper *helper, struct fake_sysfs *sysfs);
