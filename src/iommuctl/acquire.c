@@ -139,21 +139,23 @@ static int print_object(const struct options *options, const struct iommud_lease
 	return 0;
 }
 
-/* Shows the lease and holds it. The signals are caught before it shows, so that who reads it may send one at once. */
+/*
+ * Shows the lease and holds it. Before it shows, signals are caught and the subscription is there: who reads it may send one,
+ * or want the lease back, at once.
+ */
 static int hold(const struct options *options, struct iommud *connection, const struct iommud_lease *lease)
 {
 	_cleanup_fd_ int signal_fd = catch_signals();
 	int r = signal_fd < 0 ? signal_fd : 0;
 
 	if (r == 0)
+		r = iommud_subscribe(connection, iommud_lease_id(lease));
+	if (r == 0)
 		r = options->json != JSON_OFF ? print_object(options, lease) : print_table(options, lease);
 	if (r == 0 && fflush(stdout) != 0)
 		r = -errno;
 	if (r == 0 && !options->no_legend && isatty(STDIN_FILENO))
 		fputs("The devices are yours until the end of input (Ctrl-D).\n", stderr);
-	if (r < 0)
-		return r;
-	r = iommud_subscribe(connection, iommud_lease_id(lease));
 	return r == 0 ? wait_for_end(signal_fd, connection) : r;
 }
 
