@@ -67,6 +67,8 @@ struct acquire {
 
 /* How a group is looked at for one device of a request: by the rule that decided on it. Texts are borrowed. */
 struct group_terms {
+	const struct judgement *request; /* that it is part of; NULL: of none */
+	unsigned int group;
 	const char *const *devices; /* that are asked for; NULL-terminated */
 	const struct lease *self; /* as in the judgement */
 	enum policy_scope scope;
@@ -101,7 +103,10 @@ int judge_bystanders(const struct group *group, const struct group_terms *terms,
 		     char ret_token[DIGEST_HEX_SIZE]);
 /* NULL terms: as it is now, for whoever has it. */
 int judge_group(struct broker *broker, const struct group *group, const struct group_terms *terms, struct verdict *ret);
-struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision);
+struct group_terms judge_terms(const struct judgement *judgement, const struct device *device,
+			       const struct policy_decision *decision);
+/* terms.c: of all devices that are there. */
+void judge_fill_terms(struct broker *broker, struct judgement *judgement);
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret);
 const struct opener *judge_opener(struct broker *broker, unsigned int backends);
@@ -115,7 +120,7 @@ struct parking {
 	size_t for_device; /* of the request: the one whose rule has it parked */
 };
 
-/* Whether the lease takes this member from its driver and has it wait. */
+/* Whether the request takes this member from its driver and has it wait, by these terms or those of its other devices. */
 bool park_is_planned(const struct group_terms *terms, const struct device *device);
 /* The parked device of a lease, NULL: it is none. */
 const struct lease_device *park_find(const struct lease *lease, const char *address);

@@ -6,7 +6,7 @@
 #ifndef IOMMUD_HELPER_AUTHORITY_H
 #define IOMMUD_HELPER_AUTHORITY_H
 
-#include "helper/pci.h"
+#include "helper/bus-device.h"
 #include "hw/helper-wire.h"
 #include "policy/policy.h"
 
@@ -37,7 +37,7 @@ int authority_check_socket(int fd, const char *path);
 /* What was read of a device. */
 struct authority_device {
 	const struct device_state *snapshot;
-	const struct pci_facts *facts;
+	const struct device_facts *facts;
 };
 
 /*

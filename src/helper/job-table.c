@@ -55,7 +55,7 @@ struct job *job_new(struct helper *helper, enum job_phase phase, uint64_t connec
 	job->phase = phase;
 	job->connection = connection;
 	job->serial = serial;
-	job->deadline = helper_now() + (uint64_t)helper->options.worker_timeout * 1000000000;
+	job->deadline = helper_now() + helper->options.worker_timeout_usec * 1000;
 	job->client_fd = -1;
 	job->worker = (struct worker)WORKER_INIT;
 	snprintf(job->address, sizeof(job->address), "%s", address);
@@ -142,7 +142,7 @@ void job_listen(struct job *job)
 
 	while (worker_listen(&job->worker, &report) > 0) {
 		job->step = report.outcome.step ? report.outcome.step : job->step;
-		if (report.nodes.device || report.nodes.group)
+		if (report.has_nodes)
 			job->nodes = report.nodes;
 		if (!report.done)
 			continue;
