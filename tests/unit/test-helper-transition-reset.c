@@ -110,7 +110,7 @@ static struct fake fake_new(const char *driver, const char *override)
 	fake.is.node = 1001;
 	strcpy(fake.is.driver, driver);
 	strcpy(fake.is.driver_override, override);
-	strcpy(fake.is.moved_to, DRIVER_VFIO);
+	strcpy(fake.is.moved_to, "vfio-pci");
 	return fake;
 }
 
