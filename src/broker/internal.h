@@ -4,8 +4,10 @@
 #define IOMMUD_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/past.h"
 #include "broker/quota.h"
 #include "hw/helper-client.h"
+#include "topology/reset.h"
 
 /* What the broker remembers of a group beyond the registry, found by the group's number. */
 struct group_state {
@@ -29,6 +31,7 @@ struct broker {
 	uint64_t last_lease;
 	uint64_t last_sequence;
 	struct quota quota;
+	struct past past;
 	struct group_state *groups; /* by group number */
 	size_t n_groups;
 	int completion_fd[2]; /* opener threads write pointers to their jobs, broker_dispatch() reads them */
@@ -128,6 +131,25 @@ int park_plan(struct broker *broker, const struct judgement *judgement, struct p
 /* Whether the text is in the list (NULL-terminated, may be NULL). */
 bool text_is_listed(const char *const *list, const char *text);
 
+/* ---- reset.c: whether a device is reset before it is handed out ---- */
+
+/* What handing `device` to `uid` takes, by a rule with that Reset=. */
+enum device_reset reset_plan(const struct broker *broker, uid_t uid, const struct device *device,
+			     enum policy_reset wanted);
+/* Reads anew what a reset of the device would reset along with it. 0 or a negative errno. */
+int reset_refresh(struct broker *broker, const char *address);
+/* Refuses what Reset=require can't be kept for. 0 or -ENOMEM. */
+int reset_check(struct broker *broker, const struct judgement *judgement, const struct group_terms *terms,
+		const struct device *device, struct refusal *refusal);
+/* Makes room to remember the lease's devices by. -ENOMEM. */
+int reset_reserve(struct broker *broker, const struct lease *lease);
+/* What PREPARE of it is to carry. */
+uint32_t reset_flags(const struct lease_device *device);
+/* After PREPARE: quarantines the device, or ends that. May set an empty refusal. */
+void reset_replied(struct lease_device *device, const struct helper_reply *reply, struct refusal *refusal);
+/* From now on the lease's user is who had its devices last. Says which were not reset, and should have been. */
+void reset_granted(struct lease *lease);
+
 /* ---- groups.c: who holds which group ---- */
 
 struct group_state *group_state_get(struct broker *broker, unsigned int group); /* NULL when out of memory */
@@ -211,6 +233,9 @@ void watch_judge_group(struct broker *broker, unsigned int group);
 /* Fills in the sequence number, tells the listener and writes the journal. */
 void event_publish(struct broker *broker, int priority, struct broker_event event);
 void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same about one device of it. */
+void event_leased(struct lease_device *device, int priority, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal);
 void event_device(struct broker *broker, int priority, const char *name, const struct device *device,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The one place where it is decided whether a request is granted. It asks, in this order: is there such a device, does the
- * policy allow it, do the labels agree, does somebody have it, is the group as large as the rule admits, is it viable, does
- * the client know whom it takes along, is there a backend. The first no is the refusal. It changes nothing, so that Explain
- * asks the same questions, and so that a lease can be judged again before its descriptors go out.
+ * policy allow it, do the labels agree, does somebody have it, is the group as large as the rule admits, is it viable, can
+ * it be reset as the rule demands, does the client know whom it takes along, is there a backend. The first no is the refusal.
+ * It changes nothing, so that Explain asks the same questions, and so that a lease can be judged again before its
+ * descriptors go out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -83,6 +84,8 @@ int judge_refresh(struct broker *broker, const char *const *devices, const char 
 			device = registry_find_device(broker->registry, *devices);
 		if (device)
 			r = refresh_group(broker, device);
+		if (r == 0 && device)
+			r = reset_refresh(broker, *devices);
 		if (r == 0 && device)
 			continue;
 		*missing = *devices;
@@ -380,6 +383,8 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 		r = check_scope(device, decision.scope, refusal);
 	if (r == 0 && !refusal->kind)
 		r = check_viability(broker, terms, device, refusal);
+	if (r == 0 && !refusal->kind)
+		r = reset_check(broker, judgement, terms, device, refusal);
 	if (r == 0 && !refusal->kind)
 		r = check_consent(judgement, terms, device, refusal);
 	return r;

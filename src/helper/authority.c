@@ -237,5 +237,7 @@ void authority_judge(const struct authority *authority, int client_fd, const str
 	if (bystander)
 		judge_parking(bystander, device, &decision, ret);
 	else
-		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision.force };
+		*ret = (struct authority_answer){ .status = HELPER_OK,
+						  .force = decision.force,
+						  .reset = decision.conduct.reset };
 }

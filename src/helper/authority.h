@@ -25,6 +25,7 @@ struct authority_answer {
 	int error; /* of a FAULT: a positive errno */
 	char reason[320]; /* for the log; empty with OK */
 	bool force; /* of OK: also when the host uses the device */
+	enum policy_reset reset; /* of OK: what the rule says of a device that another user had */
 };
 
 /*

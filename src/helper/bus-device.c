@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads and writes of one device in sysfs. It owns the folder's descriptor and nothing else, decides nothing, and writes
- * only driver_override, bind and unbind. What only PCI has (ids, a serial number, bridges) is none on other buses.
+ * only driver_override, bind, unbind and reset. What only PCI has (ids, a serial number, bridges) is none on other buses.
  */
 #include "helper/bus-device.h"
 
@@ -257,10 +257,19 @@ static int op_bind(void *userdata, const char *driver)
 	return write_file_at(device->sysfs_fd, path, device->address);
 }
 
+/* The file is there for whom the kernel knows a method that resets this function alone. */
+static int op_reset(void *userdata)
+{
+	const struct bus_device *device = userdata;
+
+	return write_file_at(device->fd, "reset", "1");
+}
+
 const struct device_ops bus_device_ops = {
 	.read = op_read,
 	.has_driver = op_has_driver,
 	.set_override = op_set_override,
 	.unbind = op_unbind,
 	.bind = op_bind,
+	.reset = op_reset,
 };

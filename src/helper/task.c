@@ -78,6 +78,14 @@ static bool read_device(const struct task *task, const char *address, struct dev
 	return r == 0;
 }
 
+/* Who had the device before, the broker knows; whether that matters, the policy. */
+static enum transition_reset choose_reset(uint32_t flags, enum policy_reset wanted)
+{
+	if (!(flags & HELPER_RESET) || wanted == POLICY_RESET_NO)
+		return TRANSITION_NO_RESET;
+	return wanted == POLICY_RESET_REQUIRE ? TRANSITION_RESET : TRANSITION_RESET_IF_POSSIBLE;
+}
+
 /* The device that is to be moved is in the report; the one that it is moved for, if that is another, only looked at. */
 static void judge(const struct task *task, struct worker_report *report)
 {
@@ -102,6 +110,7 @@ static void judge(const struct task *task, struct worker_report *report)
 		authority_judge(&authority, task->client_fd, &moved, NULL, &answer);
 	report->outcome = outcome_of(answer.status, HELPER_STEP_NONE, -answer.error);
 	report->force = answer.force;
+	report->reset = choose_reset(task->flags, answer.reset);
 	memcpy(report->reason, answer.reason, sizeof(report->reason));
 }
 
@@ -201,6 +210,7 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	const struct transition steps = { .ops = &bus_device_ops,
 					  .device = &move->device,
 					  .vfio_driver = vfio_driver,
+					  .reset = move->task->reset,
 					  .announce = announce,
 					  .claim = claim,
 					  .release = release,

@@ -21,6 +21,7 @@ struct worker_report {
 	struct outcome outcome;
 	struct device_state snapshot; /* of a judgement that is OK */
 	bool force; /* likewise */
+	enum transition_reset reset; /* likewise */
 	bool has_nodes; /* with a step */
 	struct holder_nodes nodes;
 	struct holders holders; /* of a look at who has the device */
