@@ -105,6 +105,7 @@ enum iommud_error {
 	IOMMUD_ERROR_TIMED_OUT = 12,
 	IOMMUD_ERROR_PREPARE_FAILED = 13,
 	IOMMUD_ERROR_INVALID_CALL = 14, /* the daemon does not understand: method, parameter or message */
+	IOMMUD_ERROR_RESET_SCOPE_CONFLICT = 15, /* it can't be reset without devices that others have */
 };
 
 /* The kind of an error's full name ("io.iommud.DeniedByPolicy"). IOMMUD_ERROR_NONE for NULL. Thread-safe. */

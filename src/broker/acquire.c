@@ -116,6 +116,7 @@ static void acquire_grant(struct acquire *acquire, struct opened *opened)
 	lease_set_state(lease, LEASE_ACTIVE);
 	event_lease(lease, LOG_INFO, "leaseGranted", "lease %llu granted to uid %u by %s",
 		    (unsigned long long)lease->id, lease->uid, lease->opener->name);
+	reset_granted(lease);
 	acquire->done(acquire->userdata, 0, lease, opened, NULL);
 	opened_clear(opened);
 	acquire_free(acquire);
@@ -243,6 +244,8 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 	} else if (!acquire->refusal.kind) {
 		refuse_unprepared(acquire, device, reply);
 	}
+	if (error == 0)
+		reset_replied(device, reply, &acquire->refusal);
 	if (--acquire->n_waiting == 0)
 		acquire_prepared(acquire);
 }
@@ -256,8 +259,8 @@ static int send_request(struct acquire *acquire, struct lease_device *device)
 		return helper_client_park(helper, lease->peer->socket_fd, device->id.address,
 					  lease->devices[device->parked_for]->id.address, acquire->digest, 0,
 					  prepare_replied, device);
-	return helper_client_prepare(helper, lease->peer->socket_fd, device->id.address, acquire->digest, 0,
-				     prepare_replied, device);
+	return helper_client_prepare(helper, lease->peer->socket_fd, device->id.address, acquire->digest,
+				     reset_flags(device), prepare_replied, device);
 }
 
 /*
@@ -386,6 +389,8 @@ static int lease_begin(struct broker *broker, struct peer *peer, const struct ac
 	struct acquire *acquire = acquire_new(request, judgement, broker->policy);
 	int r = lease && acquire ? 0 : -ENOMEM;
 
+	if (r == 0)
+		r = reset_reserve(broker, lease);
 	if (r == 0)
 		r = quota_take(&broker->quota, peer->identity->uid);
 	if (r == 0) {

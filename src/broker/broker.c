@@ -86,6 +86,7 @@ struct broker *broker_free(struct broker *broker)
 		lease_free(lease);
 	policy_free(broker->policy);
 	quota_clear(&broker->quota);
+	past_clear(&broker->past);
 	free(broker->groups);
 	close_fd(broker->completion_fd[0]);
 	close_fd(broker->completion_fd[1]);

@@ -4,8 +4,8 @@
  * clients are peers, answers are callbacks. Everything runs on the caller's thread (one opener, which may block, runs on a
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
- * Where to look: judge.c decides, acquire.c takes, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up
- * after a helper or a former broker, events.c tells everybody.
+ * Where to look: judge.c decides, reset.c what is reset first, acquire.c takes, release.c gives back, revoke.c takes back,
+ * watch.c follows the devices, recover.c cleans up after a helper or a former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
 #define IOMMUD_BROKER_BROKER_H
@@ -154,6 +154,8 @@ struct lease *broker_group_holder(const struct broker *broker, unsigned int grou
  * broker leases nothing.
  */
 const char *broker_host_driver(const struct broker *broker, const struct device *device);
+/* Whether its last reset failed, so that it is not granted before one succeeds. */
+bool broker_is_quarantined(const struct broker *broker, const struct device *device);
 /* What policy is asked of a device. Texts are borrowed. A NULL broker leases nothing. */
 struct policy_subject broker_policy_subject(const struct broker *broker, const struct device *device);
 /* The group's verdict now, label conflicts included. 0 or -ENOMEM; the caller clears it. */

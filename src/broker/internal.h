@@ -4,8 +4,10 @@
 #define IOMMUD_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/past.h"
 #include "broker/quota.h"
 #include "hw/helper-client.h"
+#include "topology/reset.h"
 
 /* What the broker remembers of a group beyond the registry, found by the group's number. */
 struct group_state {
@@ -29,6 +31,7 @@ struct broker {
 	uint64_t last_lease;
 	uint64_t last_sequence;
 	struct quota quota;
+	struct past past;
 	struct group_state *groups; /* by group number */
 	size_t n_groups;
 	int completion_fd[2]; /* opener threads write pointers to their jobs, broker_dispatch() reads them */
@@ -64,6 +67,8 @@ struct acquire {
 
 /* How a group is looked at for one device of a request: by the rule that decided on it. Texts are borrowed. */
 struct group_terms {
+	const struct judgement *request; /* that it is part of; NULL: of none */
+	unsigned int group;
 	const char *const *devices; /* that are asked for; NULL-terminated */
 	const struct lease *self; /* as in the judgement */
 	enum policy_scope scope;
@@ -98,7 +103,10 @@ int judge_bystanders(const struct group *group, const struct group_terms *terms,
 		     char ret_token[DIGEST_HEX_SIZE]);
 /* NULL terms: as it is now, for whoever has it. */
 int judge_group(struct broker *broker, const struct group *group, const struct group_terms *terms, struct verdict *ret);
-struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision);
+struct group_terms judge_terms(const struct judgement *judgement, const struct device *device,
+			       const struct policy_decision *decision);
+/* terms.c: of all devices that are there. */
+void judge_fill_terms(struct broker *broker, struct judgement *judgement);
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret);
 const struct opener *judge_opener(struct broker *broker, unsigned int backends);
@@ -112,7 +120,7 @@ struct parking {
 	size_t for_device; /* of the request: the one whose rule has it parked */
 };
 
-/* Whether the lease takes this member from its driver and has it wait. */
+/* Whether the request takes this member from its driver and has it wait, by these terms or those of its other devices. */
 bool park_is_planned(const struct group_terms *terms, const struct device *device);
 /* The parked device of a lease, NULL: it is none. */
 const struct lease_device *park_find(const struct lease *lease, const char *address);
@@ -122,6 +130,25 @@ void park_add_remedies(const struct group *group, const struct group_terms *term
 int park_plan(struct broker *broker, const struct judgement *judgement, struct parking **ret, size_t *ret_n);
 /* Whether the text is in the list (NULL-terminated, may be NULL). */
 bool text_is_listed(const char *const *list, const char *text);
+
+/* ---- reset.c: whether a device is reset before it is handed out ---- */
+
+/* What handing `device` to `uid` takes, by a rule with that Reset=. */
+enum device_reset reset_plan(const struct broker *broker, uid_t uid, const struct device *device,
+			     enum policy_reset wanted);
+/* Reads anew what a reset of the device would reset along with it. 0 or a negative errno. */
+int reset_refresh(struct broker *broker, const char *address);
+/* Refuses what Reset=require can't be kept for. 0 or -ENOMEM. */
+int reset_check(struct broker *broker, const struct judgement *judgement, const struct group_terms *terms,
+		const struct device *device, struct refusal *refusal);
+/* Makes room to remember the lease's devices by. -ENOMEM. */
+int reset_reserve(struct broker *broker, const struct lease *lease);
+/* What PREPARE of it is to carry. */
+uint32_t reset_flags(const struct lease_device *device);
+/* After PREPARE: quarantines the device, or ends that. May set an empty refusal. */
+void reset_replied(struct lease_device *device, const struct helper_reply *reply, struct refusal *refusal);
+/* From now on the lease's user is who had its devices last. Says which were not reset, and should have been. */
+void reset_granted(struct lease *lease);
 
 /* ---- groups.c: who holds which group ---- */
 
@@ -206,6 +233,9 @@ void watch_judge_group(struct broker *broker, unsigned int group);
 /* Fills in the sequence number, tells the listener and writes the journal. */
 void event_publish(struct broker *broker, int priority, struct broker_event event);
 void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same about one device of it. */
+void event_leased(struct lease_device *device, int priority, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal);
 void event_device(struct broker *broker, int priority, const char *name, const struct device *device,

@@ -34,6 +34,13 @@ enum lease_state {
 
 struct lease;
 
+/* Before a device goes to the client: see reset.c. */
+enum device_reset {
+	DEVICE_RESET_NOT_NEEDED, /* this user had it last, or the rule says Reset=no */
+	DEVICE_RESET_NEEDED, /* the helper resets it, or does not prepare it */
+	DEVICE_RESET_IMPOSSIBLE, /* it would be needed, and is handed out as it is */
+};
+
 struct lease_device {
 	struct lease *lease; /* that it belongs to: the context of the helper's replies */
 	struct device_id id;
@@ -45,6 +52,7 @@ struct lease_device {
 	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
 	size_t parked_for; /* index of the device whose rule has it parked */
 	struct policy_conduct conduct; /* by the rule that granted it, or that has it parked */
+	enum device_reset reset;
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 };
 

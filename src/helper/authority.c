@@ -63,7 +63,7 @@ __attribute__((format(printf, 3, 4))) static void answer(struct authority_answer
 }
 
 /* What holds for every client. */
-static bool judge_device(const struct device_state *snapshot, const struct pci_facts *facts,
+static bool judge_device(const struct device_state *snapshot, const struct device_facts *facts,
 			 struct authority_answer *ret)
 {
 	const char *address = snapshot->id.address;
@@ -237,5 +237,7 @@ void authority_judge(const struct authority *authority, int client_fd, const str
 	if (bystander)
 		judge_parking(bystander, device, &decision, ret);
 	else
-		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision.force };
+		*ret = (struct authority_answer){ .status = HELPER_OK,
+						  .force = decision.force,
+						  .reset = decision.conduct.reset };
 }

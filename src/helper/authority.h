@@ -6,7 +6,7 @@
 #ifndef IOMMUD_HELPER_AUTHORITY_H
 #define IOMMUD_HELPER_AUTHORITY_H
 
-#include "helper/pci.h"
+#include "helper/bus-device.h"
 #include "hw/helper-wire.h"
 #include "policy/policy.h"
 
@@ -25,6 +25,7 @@ struct authority_answer {
 	int error; /* of a FAULT: a positive errno */
 	char reason[320]; /* for the log; empty with OK */
 	bool force; /* of OK: also when the host uses the device */
+	enum policy_reset reset; /* of OK: what the rule says of a device that another user had */
 };
 
 /*
@@ -36,7 +37,7 @@ int authority_check_socket(int fd, const char *path);
 /* What was read of a device. */
 struct authority_device {
 	const struct device_state *snapshot;
-	const struct pci_facts *facts;
+	const struct device_facts *facts;
 };
 
 /*

@@ -76,7 +76,10 @@ enum helper_operation {
 };
 
 enum helper_flag {
-	/* PREPARE: another user had the device: reset it, unless the policy says Reset=no. */
+	/*
+	 * PREPARE: another user had the device: reset it while it is on no driver, unless the policy says Reset=no. Without a
+	 * reset method it goes on, and the reply says so; with Reset=require that is a FAULT, as is a reset that fails.
+	 */
 	HELPER_RESET = 1 << 0,
 	/*
 	 * PARK: `for_address` is prepared for the client, and `address` came to its group, or to a driver, since. The policy
@@ -175,7 +178,8 @@ struct helper_reply {
 	uint32_t n_holders; /* HOLDERS: those that follow */
 	uint32_t more_holders; /* HOLDERS: how many more there are */
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
-	uint32_t reserved[3];
+	uint32_t reset_done; /* PREPARE: 1 if the device was reset, as the flag asked */
+	uint32_t reserved[2];
 };
 
 #endif

@@ -94,6 +94,16 @@ static void add_failure(struct json_build *build, const struct refusal *refusal)
 	json_build_number(build, "errno", (int64_t)refusal->number);
 }
 
+static void add_reset_scope(struct json_build *build, const struct refusal *refusal)
+{
+	const char *scope = reset_scope_name(refusal->reset_set.scope);
+
+	add_device(build, refusal);
+	json_build_text(build, "scope", scope ? scope : "none");
+	json_build_add(build, "resetSet", convert_reset_set(&refusal->reset_set, false));
+	json_build_add(build, "conflicting", convert_reset_set(&refusal->reset_set, true));
+}
+
 /* Which error a refusal is, and what it carries besides the message. */
 static const struct {
 	const char *name;
@@ -111,6 +121,7 @@ static const struct {
 	[REFUSAL_QUOTA] = { "io.iommud.QuotaExceeded", add_quota },
 	[REFUSAL_TIMED_OUT] = { "io.iommud.TimedOut", add_step },
 	[REFUSAL_PREPARE_FAILED] = { "io.iommud.PrepareFailed", add_failure },
+	[REFUSAL_RESET_SCOPE] = { "io.iommud.ResetScopeConflict", add_reset_scope },
 };
 
 int errors_reply(struct varlink_call *call, const struct refusal *refusal)

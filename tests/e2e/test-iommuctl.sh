@@ -95,8 +95,8 @@ has_not() {
 
 # ---- the daemon's answers ----
 
-edu='{"device":{"address":"0000:00:04.0","bus":"pci","group":5,"driver":"vfio-pci","vendorId":"0x1234","deviceId":"0x11e8","subsystemVendorId":"0x1af4","subsystemDeviceId":"0x1100","class":"0x00ff00","vendorName":"QEMU","deviceName":"edu","className":"Unclassified","numaNode":0,"physicalFunction":null,"virtualFunctions":[],"resetMethods":["flr","bus"],"bootDisplay":false,"lease":3,"state":"active"}'
-nic='{"device":{"address":"0000:01:00.0","bus":"pci","group":12,"driver":"e1000e","vendorId":"0x8086","deviceId":"0x10d3","subsystemVendorId":"0x8086","subsystemDeviceId":"0x0000","class":"0x020000","vendorName":null,"deviceName":null,"className":null,"numaNode":null,"physicalFunction":null,"virtualFunctions":[],"resetMethods":[],"bootDisplay":false,"lease":null,"state":null}'
+edu='{"device":{"address":"0000:00:04.0","bus":"pci","group":5,"driver":"vfio-pci","vendorId":"0x1234","deviceId":"0x11e8","subsystemVendorId":"0x1af4","subsystemDeviceId":"0x1100","class":"0x00ff00","vendorName":"QEMU","deviceName":"edu","className":"Unclassified","numaNode":0,"physicalFunction":null,"virtualFunctions":[],"resetMethods":["flr","bus"],"resetScope":"function","resetSet":["0000:00:04.0"],"quarantined":false,"bootDisplay":false,"lease":3,"state":"active"}'
+nic='{"device":{"address":"0000:01:00.0","bus":"pci","group":12,"driver":"e1000e","vendorId":"0x8086","deviceId":"0x10d3","subsystemVendorId":"0x8086","subsystemDeviceId":"0x0000","class":"0x020000","vendorName":null,"deviceName":null,"className":null,"numaNode":null,"physicalFunction":null,"virtualFunctions":[],"resetMethods":[],"resetScope":null,"resetSet":[],"quarantined":true,"bootDisplay":false,"lease":null,"state":null}'
 blockers='[{"kind":"foreignDriver","device":"0000:01:00.0","driver":"e1000e","message":"0000:01:00.0 is bound to e1000e","remedy":"bind it to vfio-pci"},{"kind":"firmwareMapping","device":null,"driver":null,"message":"group 12 has a firmware mapping","remedy":"turn it off in the firmware"}]'
 group5='{"group":{"group":5,"generation":1,"devices":["0000:00:04.0"],"viable":true,"blockers":[],"reservedRegions":[{"start":"0x00000000fee00000","end":"0x00000000feefffff","type":"msi"}],"label":"blue"}'
 group12="{\"group\":{\"group\":12,\"generation\":1,\"devices\":[\"0000:01:00.0\",\"0000:01:00.1\",\"0000:01:00.2\"],\"viable\":false,\"blockers\":$blockers,\"reservedRegions\":[],\"label\":null}"
@@ -143,12 +143,12 @@ start_with_lease() {
 lists_devices_in_aligned_columns() {
 	start_with_devices
 	run 0 list
-	is "$out" 'ADDRESS       GROUP  DRIVER    STATE   LEASE  ID         NAME
-0000:00:04.0  5      vfio-pci  active  3      1234:11e8  QEMU edu
-0000:01:00.0  12     e1000e    -       -      8086:10d3  -'
+	is "$out" 'ADDRESS       GROUP  DRIVER    STATE        LEASE  ID         NAME
+0000:00:04.0  5      vfio-pci  active       3      1234:11e8  QEMU edu
+0000:01:00.0  12     e1000e    quarantined  -      8086:10d3  -'
 	run 0 --no-legend list
-	is "$out" '0000:00:04.0  5   vfio-pci  active  3  1234:11e8  QEMU edu
-0000:01:00.0  12  e1000e    -       -  8086:10d3  -'
+	is "$out" '0000:00:04.0  5   vfio-pci  active       3  1234:11e8  QEMU edu
+0000:01:00.0  12  e1000e    quarantined  -  8086:10d3  -'
 }
 
 lists_devices_as_json() {
@@ -195,6 +195,7 @@ describes_a_device() {
             Driver: vfio-pci
          NUMA node: 0
      Reset methods: flr, bus
+         Reset set: 0000:00:04.0
              State: active
              Lease: 3
              Group: 5
@@ -576,6 +577,7 @@ error $error $parameters"
 		3 io.iommud.QuotaExceeded {"quota":"leases","limit":4,"message":"it says why"}
 		6 io.iommud.TimedOut {"step":"unbind","message":"it says why"}
 		1 io.iommud.PrepareFailed {"device":"0000:00:04.0","step":"bind","errno":22,"message":"it says why"}
+		3 io.iommud.ResetScopeConflict {"device":"0000:00:04.0","scope":"none","resetSet":[],"conflicting":[],"message":"it says why"}
 		3 org.varlink.service.PermissionDenied {"message":"it says why"}
 		1 org.varlink.service.InvalidParameter {"parameter":"devices","message":"it says why"}
 		1 io.iommud.SomethingNew {"message":"it says why"}
@@ -594,6 +596,8 @@ refusals_say_what_would_help() {
 		error io.iommud.DeviceBusy {"device":"d","group":1,"state":"lingering","holders":["uid 7, pid 8","uid 9"],"message":"busy"}
 		call io.iommud.Acquire "e"
 		error io.iommud.GroupNotSingleton {"group":1,"devices":["e","f"],"message":"not alone"}
+		call io.iommud.Acquire "f"
+		error io.iommud.ResetScopeConflict {"device":"f","scope":"bus","resetSet":["f","g","h"],"conflicting":["g","h"],"message":"no reset"}
 	END
 	run 5 acquire a
 	is "$err" 'iommuctl: group 12 is not viable
@@ -612,6 +616,9 @@ refusals_say_what_would_help() {
 	run 3 acquire e
 	is "$err" 'iommuctl: not alone
   members: e, f'
+	run 3 acquire f
+	is "$err" 'iommuctl: no reset
+  in the way of a reset: g, h'
 }
 
 faults_are_said_and_are_failures() {

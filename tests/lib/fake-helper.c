@@ -63,6 +63,21 @@ static void note(struct fake_helper *helper, const char *what, const char *addre
 	snprintf(helper->trace + used, sizeof(helper->trace) - used, "%s(%s) ", what, address);
 }
 
+/* False: it failed, and the device is not prepared. */
+static bool reset(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	if (!(request->flags & HELPER_RESET) || helper->reset_error == ENOENT)
+		return true;
+	note(helper, "reset", request->address);
+	reply->reset_done = !helper->reset_error;
+	if (!helper->reset_error)
+		return true;
+	reply->status = helper->reset_status ? helper->reset_status : HELPER_FAULT;
+	reply->step = HELPER_STEP_RESET;
+	reply->error = helper->reset_error;
+	return false;
+}
+
 static void prepare(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
 	struct fake_transaction *transaction = &helper->transactions[helper->n_transactions];
@@ -75,6 +90,8 @@ static void prepare(struct fake_helper *helper, const struct helper_request *req
 			strcpy(reply->detail, "eth0 has the address 192.0.2.1");
 		return;
 	}
+	if (!reset(helper, request, reply))
+		return;
 	must(helper->n_transactions < FAKE_TRANSACTIONS, "transactions");
 	reply->transaction = ++helper->n_transactions;
 	transaction->open = true;

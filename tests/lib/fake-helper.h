@@ -27,10 +27,13 @@ struct fake_helper {
 	uint64_t n_transactions;
 	uint8_t digest[DIGEST_SIZE];
 	unsigned int n_requests[16]; /* by operation */
-	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on */
+	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on; and "reset(ADDRESS) " */
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
+	/* What comes of a reset that PREPARE asks for: 0; ENOENT: there is none, and it goes on; else FAULT with that errno. */
+	int reset_error;
+	uint32_t reset_status; /* instead of FAULT; 0: FAULT */
 	/* RESTORE of this one is denied its driver while other transactions are open, as the kernel does within a group. */
 	char denied_address[DEVICE_ADDRESS_MAX];
 	/* PREPARE, PARK and RESTORE are kept until fake_helper_release(). */
