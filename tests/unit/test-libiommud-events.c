@@ -57,7 +57,8 @@ static void events_are_read_one_at_a_time(void **state)
 	const char *event;
 	struct fixture f;
 
-	begin(&f, SUBSCRIBE "more " EVENT("subscribed") "\nmore " EVENT("violation") "\nmore " EVENT("releaseRequested") "\n");
+	begin(&f, SUBSCRIBE
+	      "more " EVENT("subscribed") "\nmore " EVENT("violation") "\nmore " EVENT("releaseRequested") "\n");
 	assert_int_equal(iommud_subscribe(f.connection, 3), 0);
 	assert_log(&f, "call {\"method\":\"io.iommud.Subscribe\",\"parameters\":{\"lease\":3},\"more\":true}");
 	/* What is there can be polled for: nothing was read ahead. */
@@ -151,7 +152,8 @@ static void revoke_says_why_and_may_be_refused(void **state)
 	begin(&f, "call io.iommud.Revoke \"lease\":9\nreply {}\ncall io.iommud.Revoke \"lease\":10\n"
 		  "error io.iommud.DeniedByPolicy {\"message\":\"only root\"}\ncall io.iommud.Revoke\nmore {}\n");
 	assert_int_equal(iommud_revoke(f.connection, 9, "a \"b\""), 0);
-	assert_log(&f, "call {\"method\":\"io.iommud.Revoke\",\"parameters\":{\"lease\":9,\"reason\":\"a \\\"b\\\"\"}}");
+	assert_log(&f,
+		   "call {\"method\":\"io.iommud.Revoke\",\"parameters\":{\"lease\":9,\"reason\":\"a \\\"b\\\"\"}}");
 	assert_int_equal(iommud_revoke(f.connection, 10, NULL), IOMMUD_REFUSED);
 	assert_int_equal(iommud_error(f.connection), IOMMUD_ERROR_DENIED);
 	assert_int_equal(iommud_revoke(f.connection, 11, NULL), -EPROTO);
