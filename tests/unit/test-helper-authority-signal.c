@@ -118,7 +118,7 @@ static void decide(const struct policy *policy, const struct policy_subject *sub
 static const struct device_state device = {
 	.id = { .address = "0000:00:01.0", .vendor = 0x8086, .device = 0x10d3, .class = 0x020000 },
 	.driver = "e1000e",
-	.moved_to = DRIVER_VFIO,
+	.moved_to = "vfio-pci",
 };
 
 static struct authority_answer judge(const struct client *client, int fd, const struct device_state *snapshot,

@@ -51,6 +51,7 @@ has_ended()
 }
 
 by_iommufd=(--device '{device}' --iommu '{iommu}')
+# shellcheck disable=SC2034 # by reference
 by_legacy=(--device '{device}' --container '{container}' --group '{group}')
 
 # ---- clients that obey ----
