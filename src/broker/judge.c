@@ -124,6 +124,7 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 
 	if ((first && !held) || text_equals(present, label))
 		return 0;
+	refusal->passes = held;
 	refusal_set(refusal, REFUSAL_LABEL_MISMATCH, "group %u %s the label %s%s, but %s would get %s by %s:%u",
 		    device->group->id, held ? "carries" : "would get", text_or(present, "(none)"),
 		    held ? " until its last device is back" : "", device->id.address, text_or(label, "(none)"),
@@ -142,6 +143,7 @@ static void refuse_lingering(const struct device *device, const struct lease *ho
 	for (size_t i = 0; i < holders->n; i++)
 		strcat(strcat(who, i ? ", " : ""), holders->texts[i]);
 	refusal->state = holder->state;
+	refusal->passes = true;
 	refusal->holders = *holders;
 	refusal_set(
 		refusal, REFUSAL_BUSY,
@@ -172,9 +174,32 @@ static void check_holder(struct broker *broker, const struct judgement *judgemen
 	else
 		snprintf(who, sizeof(who), "another user");
 	refusal->state = holder->state;
+	refusal->passes = true;
 	snprintf(refusal->holder, sizeof(refusal->holder), "%s", who);
 	refusal_set(refusal, REFUSAL_BUSY, "%s: group %u is %s, held by %s; it is free again when that client lets go",
 		    device->id.address, device->group->id, lease_state_name(holder->state), who);
+}
+
+/* Nobody has it, but others asked first, and wait for it or for something that includes it. */
+static void check_queue(struct broker *broker, const struct judgement *judgement, const struct device *device,
+			struct refusal *refusal)
+{
+	const struct demand *first;
+	uid_t uid = judgement->identity->uid;
+	char who[64] = "another user";
+
+	first = judgement->self ? NULL : wait_claimant(broker, device->group->id, judgement->demand);
+	if (!first)
+		return;
+	if (uid == 0 || uid == first->peer->identity->uid)
+		snprintf(who, sizeof(who), "pid %d of uid %u", (int)first->peer->identity->pid,
+			 first->peer->identity->uid);
+	refusal->state = LEASE_REQUESTED;
+	refusal->passes = true;
+	snprintf(refusal->holder, sizeof(refusal->holder), "%s, who waits for it", who);
+	refusal_set(refusal, REFUSAL_BUSY,
+		    "%s: group %u is promised to %s, who asked first and waits; wait in line (waitSec), or ask later",
+		    device->id.address, device->group->id, who);
 }
 
 static int check_scope(const struct device *device, enum policy_scope scope, struct refusal *refusal)
@@ -391,6 +416,8 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 	judgement->backends &= decision.backends;
 	*terms = judge_terms(judgement, &decision);
 	check_holder(broker, judgement, device, refusal);
+	if (!refusal->kind)
+		check_queue(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		r = check_scope(device, decision.scope, refusal);
 	if (r == 0 && !refusal->kind)

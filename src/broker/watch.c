@@ -111,6 +111,7 @@ static void registry_changed(void *userdata, enum registry_change change, const 
 
 	publish_change(broker, change, device, former_driver);
 	watch_judge_group(broker, group);
+	wait_touch(broker, group);
 }
 
 void watch_begin(struct broker *broker)

@@ -38,6 +38,18 @@ static json_object *reset_methods(const struct device *device)
 	return json_build_end(&list);
 }
 
+static json_object *pools(struct broker *broker, const struct device *device)
+{
+	const struct policy_subject subject = broker_policy_subject(broker, device);
+	struct json_build list = json_build_array();
+	const char *pool;
+	size_t cursor = 0;
+
+	while ((pool = policy_next_pool(broker_get_policy(broker), &subject, &cursor)))
+		json_build_text(&list, NULL, pool);
+	return json_build_end(&list);
+}
+
 static void add_name(struct json_build *build, const char *key, struct device_names *names, const struct device_id *id,
 		     bool (*lookup)(struct device_names *, const struct device_id *, char *, size_t))
 {
@@ -85,6 +97,7 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	json_build_add(&build, "virtualFunctions", virtual_functions(broker, device));
 	json_build_add(&build, "resetMethods", reset_methods(device));
 	json_build_bool(&build, "bootDisplay", device->boot_display);
+	json_build_add(&build, "pools", pools(broker, device));
 	add_holder(&build, broker, peer, device);
 	return json_build_end(&build);
 }
