@@ -59,6 +59,7 @@ static void add_device(const struct sheet *sheet, json_object *device)
 	sheet_add(sheet, "Physical function", STYLE_PLAIN, reply_text(device, "physicalFunction"));
 	add_joined(sheet, "Virtual functions", device, "virtualFunctions");
 	add_joined(sheet, "Reset methods", device, "resetMethods");
+	add_joined(sheet, "Pools", device, "pools");
 	if (reply_true(device, "bootDisplay"))
 		sheet_add(sheet, "Boot display", STYLE_PLAIN, "yes");
 	sheet_add(sheet, "State", STYLE_PLAIN, reply_text(device, "state"));

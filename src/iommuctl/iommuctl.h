@@ -45,6 +45,8 @@ enum option_bits {
 	OPTION_BACKEND = 1 << 3,
 	OPTION_CONSENT = 1 << 4,
 	OPTION_YES = 1 << 5,
+	OPTION_POOL = 1 << 6, /* which devices, where addresses need not be given */
+	OPTION_WAIT = 1 << 7,
 };
 
 /* What the command line says. Texts are borrowed from it. */
@@ -58,6 +60,11 @@ struct options {
 	const char *backend;
 	const char *consent;
 	bool yes;
+	const char *pool;
+	unsigned int count; /* of the pool; 0: not given */
+	int numa_node; /* of the pool */
+	bool with_numa_node;
+	unsigned int wait_sec; /* 0: not given */
 	bool help;
 	bool version;
 	/* after "--" of `run`; NULL-terminated, NULL when there was no "--" */
