@@ -125,6 +125,7 @@ static void acquire_grant(struct acquire *acquire, struct opened *opened)
 	lease_set_state(lease, LEASE_ACTIVE);
 	event_lease(lease, LOG_INFO, "leaseGranted", "lease %llu granted to uid %u by %s",
 		    (unsigned long long)lease->id, lease->uid, lease->opener->name);
+	reset_granted(lease);
 	acquire->done(acquire->userdata, 0, lease, opened, NULL);
 	opened_clear(opened);
 	acquire_free(acquire);
@@ -134,7 +135,7 @@ void acquire_opened(struct acquire *acquire, int result, struct opened *opened, 
 {
 	struct lease *lease = acquire->lease;
 
-	if (!acquire->done) { /* nobody waits any more */
+	if (!acquire->done || acquire->refusal.kind) { /* nobody waits any more, or it was called off */
 		opened_clear(opened);
 		acquire_fail(acquire, -ECANCELED);
 		return;
@@ -254,6 +255,8 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 	} else if (!acquire->refusal.kind) {
 		refuse_unprepared(acquire, device, reply);
 	}
+	if (error == 0)
+		reset_replied(device, reply, &acquire->refusal);
 	if (--acquire->n_waiting == 0)
 		acquire_prepared(acquire);
 }
@@ -267,8 +270,8 @@ static int send_request(struct acquire *acquire, struct lease_device *device)
 		return helper_client_park(helper, lease->peer->socket_fd, device->id.address,
 					  lease->devices[device->parked_for]->id.address, acquire->digest, 0,
 					  prepare_replied, device);
-	return helper_client_prepare(helper, lease->peer->socket_fd, device->id.address, acquire->digest, 0,
-				     prepare_replied, device);
+	return helper_client_prepare(helper, lease->peer->socket_fd, device->id.address, acquire->digest,
+				     reset_flags(device), prepare_replied, device);
 }
 
 /*
@@ -342,6 +345,20 @@ void acquire_abandon(struct acquire *acquire)
 	acquire->done = NULL;
 	acquire->lease->peer = NULL;
 	list_unlink(&acquire->lease->peer_link);
+	if (acquire->n_waiting == 0 && !acquire->opening)
+		acquire_fail(acquire, -ECANCELED);
+}
+
+void acquire_call_off(struct acquire *acquire, const char *why)
+{
+	struct lease *lease = acquire->lease;
+
+	refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED, "lease %llu was called off before it was granted: %s",
+		    (unsigned long long)lease->id, why);
+	memcpy(acquire->refusal.device, lease->devices[0]->id.address, sizeof(acquire->refusal.device));
+	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "revoked");
+	acquire->refusal.number = ECANCELED;
+	acquire->elsewhere = false;
 	if (acquire->n_waiting == 0 && !acquire->opening)
 		acquire_fail(acquire, -ECANCELED);
 }

@@ -4,8 +4,9 @@
  * clients are peers, answers are callbacks. Everything runs on the caller's thread (one opener, which may block, runs on a
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
- * Where to look: request.c takes a request in, judge.c decides, wait.c has it wait, acquire.c takes, release.c gives back,
- * watch.c follows the devices, recover.c cleans up after a helper or a former broker, events.c tells everybody.
+ * Where to look: request.c takes a request in, judge.c decides, reset.c what is reset first, wait.c has it wait, acquire.c
+ * takes, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
+ * former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
 #define IOMMUD_BROKER_BROKER_H
@@ -126,6 +127,12 @@ void broker_acquire(struct broker *broker, struct peer *peer, const struct acqui
 /* Begins the end of one lease of the peer's (any lease, for root). Returns false when there is no such lease. */
 bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
 
+/*
+ * Takes a lease back from whoever has it; `why` is for people. That the caller may is the caller's to know. Returns false
+ * when there is no such lease.
+ */
+bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
+
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
 
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
@@ -150,6 +157,8 @@ void explanation_clear(struct explanation *explanation);
 
 /* struct lease by `link`. */
 struct list_link *broker_leases(struct broker *broker);
+/* NULL: there is none of this number, or it is not for the peer to see. */
+const struct lease *broker_find_lease(struct broker *broker, const struct peer *peer, uint64_t lease);
 /* The lease that holds a group, NULL: nobody. */
 struct lease *broker_group_holder(const struct broker *broker, unsigned int group);
 /*
@@ -157,6 +166,8 @@ struct lease *broker_group_holder(const struct broker *broker, unsigned int grou
  * broker leases nothing.
  */
 const char *broker_host_driver(const struct broker *broker, const struct device *device);
+/* Whether its last reset failed, so that it is not granted before one succeeds. */
+bool broker_is_quarantined(const struct broker *broker, const struct device *device);
 /* What policy is asked of a device. Texts are borrowed. A NULL broker leases nothing. */
 struct policy_subject broker_policy_subject(const struct broker *broker, const struct device *device);
 /* The group's verdict now, label conflicts included. 0 or -ENOMEM; the caller clears it. */

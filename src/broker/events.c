@@ -65,15 +65,9 @@ void event_publish(struct broker *broker, int priority, struct broker_event even
 		broker->event(broker->userdata, &event);
 }
 
-void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
+static void publish_of_lease(const struct lease *lease, const struct lease_device *device, int priority,
+			     const char *name, const char *message)
 {
-	const struct lease_device *device = lease->n_devices ? lease->devices[0] : NULL;
-	char message[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(message, sizeof(message), format, args);
-	va_end(args);
 	event_publish(lease->broker, priority,
 		      (struct broker_event){
 			      .name = name,
@@ -85,6 +79,28 @@ void event_lease(struct lease *lease, int priority, const char *name, const char
 			      .viable = -1,
 			      .message = message,
 		      });
+}
+
+void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
+{
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	publish_of_lease(lease, lease->n_devices ? lease->devices[0] : NULL, priority, name, message);
+}
+
+void event_leased(struct lease_device *device, int priority, const char *name, const char *format, ...)
+{
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	publish_of_lease(device->lease, device, priority, name, message);
 }
 
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal)

@@ -34,19 +34,57 @@ static void plan_bystanders(const struct device *device, const struct group_term
 	}
 }
 
-static void plan_device(const struct device *device, struct explanation *explanation)
+static void plan_reset(const struct broker *broker, const struct device *device, struct explanation *explanation)
+{
+	const struct past_device *past = past_find(&broker->past, &device->id);
+	const char *address = device->id.address;
+
+	if (past && past->quarantined)
+		add_step(explanation, "%s is quarantined: it is reset before, and not handed out if that fails again",
+			 address);
+	else
+		add_step(explanation, "%s is reset before (%s)", address,
+			 past && past->had ? "another user had it" : "it is not known who had it");
+}
+
+static void plan_without_reset(const struct device *device, struct explanation *explanation)
+{
+	bool below_bridge = reset_scope_of(device) == RESET_SCOPE_BUS;
+
+	add_step(explanation, "%s can't be reset on its own: %s; it is handed out as another user may have left it",
+		 device->id.address, below_bridge ? "only all of its bus together" : "it has no reset method");
+}
+
+/* Until the device is on a vfio driver and as it is to be. */
+static void plan_binding(const struct broker *broker, const struct device *device, uid_t uid,
+			 struct explanation *explanation)
+{
+	enum device_reset reset = reset_plan(broker, uid, device, explanation->decision.conduct.reset);
+	bool stays = driver_is_vfio(device->driver) && reset != DEVICE_RESET_NEEDED;
+	const char *address = device->id.address;
+
+	if (stays)
+		add_step(explanation, "%s stays on %s", address, device->driver);
+	else if (device->driver[0])
+		add_step(explanation, "%s is unbound from %s%s", address, device->driver,
+			 explanation->decision.force ? ", even if the host uses it (Force=yes)" : "");
+	if (reset == DEVICE_RESET_NEEDED)
+		plan_reset(broker, device, explanation);
+	else if (reset == DEVICE_RESET_IMPOSSIBLE)
+		plan_without_reset(device, explanation);
+	if (driver_is_vfio(device->driver) && !stays)
+		add_step(explanation, "%s is bound to %s again", address, device->driver);
+	else if (!stays)
+		add_step(explanation, "%s is bound to vfio-pci, or to a variant of it that is made for it", address);
+}
+
+static void plan_device(const struct broker *broker, const struct device *device, uid_t uid,
+			struct explanation *explanation)
 {
 	const char *address = device->id.address;
 	const char *opener = explanation->opener ? explanation->opener->name : NULL;
 
-	if (driver_is_vfio(device->driver)) {
-		add_step(explanation, "%s stays on %s", address, device->driver);
-	} else {
-		if (device->driver[0])
-			add_step(explanation, "%s is unbound from %s%s", address, device->driver,
-				 explanation->decision.force ? ", even if the host uses it (Force=yes)" : "");
-		add_step(explanation, "%s is bound to vfio-pci, or to a variant of it that is made for it", address);
-	}
+	plan_binding(broker, device, uid, explanation);
 	if (opener)
 		add_step(explanation, "%s is opened and handed out by the backend %s", address, opener);
 	if (driver_is_vfio(device->driver))
@@ -66,7 +104,7 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 
 	explanation->group = device->group->id;
 	judge_decide(broker, device, judgement->identity, &explanation->decision);
-	terms = judge_terms(judgement, &explanation->decision);
+	terms = judge_terms(judgement, device, &explanation->decision);
 	r = judge_group(broker, device->group, &terms, &explanation->verdict);
 	if (r == 0)
 		r = judge_bystanders(device->group, &terms, &explanation->bystanders, explanation->token);
@@ -75,7 +113,7 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 	explanation->opener =
 		judge_opener(broker, judge_backend_word(judgement->backend) & explanation->decision.backends);
 	plan_bystanders(device, &terms, false, explanation);
-	plan_device(device, explanation);
+	plan_device(broker, device, judgement->identity->uid, explanation);
 	plan_bystanders(device, &terms, true, explanation);
 	return r;
 }

@@ -4,8 +4,10 @@
 #define IOMMUD_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/past.h"
 #include "broker/quota.h"
 #include "hw/helper-client.h"
+#include "topology/reset.h"
 
 /* What the broker remembers of a group beyond the registry, found by the group's number. */
 struct group_state {
@@ -30,6 +32,7 @@ struct broker {
 	uint64_t last_lease;
 	uint64_t last_sequence;
 	struct quota quota;
+	struct past past;
 	struct group_state *groups; /* by group number */
 	size_t n_groups;
 	int completion_fd[2]; /* opener threads write pointers to their jobs, broker_dispatch() reads them */
@@ -98,6 +101,8 @@ struct acquire {
 
 /* How a group is looked at for one device of a request: by the rule that decided on it. Texts are borrowed. */
 struct group_terms {
+	const struct judgement *request; /* that it is part of; NULL: of none */
+	unsigned int group;
 	const char *const *devices; /* that are asked for; NULL-terminated */
 	const struct lease *self; /* as in the judgement */
 	enum policy_scope scope;
@@ -133,7 +138,10 @@ int judge_bystanders(const struct group *group, const struct group_terms *terms,
 		     char ret_token[DIGEST_HEX_SIZE]);
 /* NULL terms: as it is now, for whoever has it. */
 int judge_group(struct broker *broker, const struct group *group, const struct group_terms *terms, struct verdict *ret);
-struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision);
+struct group_terms judge_terms(const struct judgement *judgement, const struct device *device,
+			       const struct policy_decision *decision);
+/* terms.c: of all devices that are there. */
+void judge_fill_terms(struct broker *broker, struct judgement *judgement);
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret);
 const struct opener *judge_opener(struct broker *broker, unsigned int backends);
@@ -147,7 +155,7 @@ struct parking {
 	size_t for_device; /* of the request: the one whose rule has it parked */
 };
 
-/* Whether the lease takes this member from its driver and has it wait. */
+/* Whether the request takes this member from its driver and has it wait, by these terms or those of its other devices. */
 bool park_is_planned(const struct group_terms *terms, const struct device *device);
 /* The parked device of a lease, NULL: it is none. */
 const struct lease_device *park_find(const struct lease *lease, const char *address);
@@ -198,6 +206,25 @@ uint64_t wait_next_deadline(const struct broker *broker);
 /* Judges those that were touched, in order, and sends away those whose time is over. */
 void wait_expire(struct broker *broker, uint64_t now);
 
+/* ---- reset.c: whether a device is reset before it is handed out ---- */
+
+/* What handing `device` to `uid` takes, by a rule with that Reset=. */
+enum device_reset reset_plan(const struct broker *broker, uid_t uid, const struct device *device,
+			     enum policy_reset wanted);
+/* Reads anew what a reset of the device would reset along with it. 0 or a negative errno. */
+int reset_refresh(struct broker *broker, const char *address);
+/* Refuses what Reset=require can't be kept for. 0 or -ENOMEM. */
+int reset_check(struct broker *broker, const struct judgement *judgement, const struct group_terms *terms,
+		const struct device *device, struct refusal *refusal);
+/* Makes room to remember the lease's devices by. -ENOMEM. */
+int reset_reserve(struct broker *broker, const struct lease *lease);
+/* What PREPARE of it is to carry. */
+uint32_t reset_flags(const struct lease_device *device);
+/* After PREPARE: quarantines the device, or ends that. May set an empty refusal. */
+void reset_replied(struct lease_device *device, const struct helper_reply *reply, struct refusal *refusal);
+/* From now on the lease's user is who had its devices last. Says which were not reset, and should have been. */
+void reset_granted(struct lease *lease);
+
 /* ---- groups.c: who holds which group ---- */
 
 struct group_state *group_state_get(struct broker *broker, unsigned int group); /* NULL when out of memory */
@@ -213,6 +240,8 @@ struct acquire *acquire_free(struct acquire *acquire);
 
 /* The client of a lease that is being prepared is gone: nobody is answered, what comes back is undone. */
 void acquire_abandon(struct acquire *acquire);
+/* An administrator wants what is being prepared: the client is refused, now or when what is out comes back. */
+void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease);
@@ -239,12 +268,27 @@ void release_failed(struct lease *lease);
 /* (Re)sends what was not answered, after the helper was lost. */
 void release_resume(struct lease *lease);
 void release_resume_all(struct broker *broker);
-void release_expire(struct lease *lease);
+/* The lease's time is up: it lingers, or the next means of a revocation is due. */
+void release_expire(struct lease *lease, uint64_t now);
+/* The lease's deadline anew, from what it waits for on its way back. */
+void release_schedule(struct lease *lease);
+/* The kernel waits for descriptors: shows it, and has their holders looked for. Once; nothing happens the next time. */
+void release_linger(struct lease *lease);
 
 /* ---- revoke.c ---- */
 
-/* Takes an active or violated lease back: the client is asked first. `why` is for people. It may be freed on return. */
+/*
+ * Takes a lease back: the client is asked first. `why` is for people. One that is being prepared is called off; one that is
+ * on its way back already is asked for more firmly; one that is being taken back stays as it is. It may be freed on return.
+ */
 void revoke_begin(struct lease *lease, const char *why);
+/* The time is over: the next means. */
+void revoke_expire(struct lease *lease);
+/*
+ * Who has the devices is known (`who`: as a part of a sentence, or empty). Returns true if that was for the report of a
+ * revocation, which is published then.
+ */
+bool revoke_report(struct lease *lease, const char *who);
 
 /* ---- holders.c ---- */
 
@@ -268,6 +312,9 @@ void watch_judge_group(struct broker *broker, unsigned int group);
 /* Fills in the sequence number, tells the listener and writes the journal. */
 void event_publish(struct broker *broker, int priority, struct broker_event event);
 void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same about one device of it. */
+void event_leased(struct lease_device *device, int priority, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal);
 void event_device(struct broker *broker, int priority, const char *name, const struct device *device,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The one place where it is decided whether a request is granted. It asks, in this order: is there such a device, does the
- * policy allow it, do the labels agree, does somebody have it, is the group as large as the rule admits, is it viable, does
- * the client know whom it takes along, is there a backend. The first no is the refusal. It changes nothing, so that Explain
- * asks the same questions, and so that a lease can be judged again before its descriptors go out.
+ * policy allow it, do the labels agree, does somebody have it, is the group as large as the rule admits, is it viable, can
+ * it be reset as the rule demands, does the client know whom it takes along, is there a backend. The first no is the refusal.
+ * It changes nothing, so that Explain asks the same questions, and so that a lease can be judged again before its
+ * descriptors go out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -83,6 +84,8 @@ int judge_refresh(struct broker *broker, const char *const *devices, const char 
 			device = registry_find_device(broker->registry, *devices);
 		if (device)
 			r = refresh_group(broker, device);
+		if (r == 0 && device)
+			r = reset_refresh(broker, *devices);
 		if (r == 0 && device)
 			continue;
 		*missing = *devices;
@@ -234,20 +237,6 @@ static int add_label_conflict(struct broker *broker, const struct group *group, 
 	return verdict_add(verdict, &blocker);
 }
 
-struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision)
-{
-	return (struct group_terms){
-		.devices = judgement->devices,
-		.self = judgement->self,
-		.scope = decision->scope,
-		.bystanders = decision->bystanders,
-		.allowed_drivers = decision->allowed_drivers,
-		.conduct = decision->conduct,
-		.file = decision->file,
-		.line = decision->line,
-	};
-}
-
 /* Members that leave their drivers for this lease, whether they are handed out or parked. */
 static int list_moving(const struct group *group, const struct group_terms *terms, const char ***ret)
 {
@@ -387,7 +376,7 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 {
 	const char *address = judgement->devices[i];
 	const struct device *device = registry_find_device(broker->registry, address);
-	struct group_terms *terms = &judgement->terms[i];
+	const struct group_terms *terms = &judgement->terms[i];
 	struct refusal *refusal = &judgement->refusal;
 	struct policy_decision decision;
 	const char *label;
@@ -414,7 +403,6 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 	if (i == 0)
 		judgement->label = label;
 	judgement->backends &= decision.backends;
-	*terms = judge_terms(judgement, &decision);
 	check_holder(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		check_queue(broker, judgement, device, refusal);
@@ -422,6 +410,8 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 		r = check_scope(device, decision.scope, refusal);
 	if (r == 0 && !refusal->kind)
 		r = check_viability(broker, terms, device, refusal);
+	if (r == 0 && !refusal->kind)
+		r = reset_check(broker, judgement, terms, device, refusal);
 	if (r == 0 && !refusal->kind)
 		r = check_consent(judgement, terms, device, refusal);
 	return r;
@@ -440,6 +430,7 @@ int judge(struct broker *broker, struct judgement *judgement)
 	if (r < 0)
 		return r;
 	judgement->backends = judge_backend_word(judgement->backend);
+	judge_fill_terms(broker, judgement);
 	for (size_t i = 0; judgement->devices[i]; i++) {
 		r = judge_device(broker, judgement, i);
 		if (r < 0 || refusal->kind)

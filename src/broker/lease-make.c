@@ -50,6 +50,16 @@ static void fill_conduct(struct lease *lease, const struct judgement *judgement)
 	}
 }
 
+static void fill_reset(struct lease *lease, const struct judgement *judgement)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		struct lease_device *leased = lease->devices[i];
+		const struct device *device = registry_find_device(lease->broker->registry, leased->id.address);
+
+		leased->reset = reset_plan(lease->broker, lease->uid, device, judgement->terms[i].conduct.reset);
+	}
+}
+
 static int lease_fill(struct lease *lease, struct peer *peer, const struct judgement *judgement,
 		      const struct parking *parkings)
 {
@@ -63,6 +73,7 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 	for (size_t i = 0; i < lease->n_parked; i++)
 		fill_parked(lease->devices[lease->n_devices + i], &parkings[i]);
 	fill_conduct(lease, judgement);
+	fill_reset(lease, judgement);
 	if (judgement->label && !lease->label)
 		return -ENOMEM;
 	return fill_allowed_drivers(lease, judgement);

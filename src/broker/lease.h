@@ -34,6 +34,13 @@ enum lease_state {
 
 struct lease;
 
+/* Before a device goes to the client: see reset.c. */
+enum device_reset {
+	DEVICE_RESET_NOT_NEEDED, /* this user had it last, or the rule says Reset=no */
+	DEVICE_RESET_NEEDED, /* the helper resets it, or does not prepare it */
+	DEVICE_RESET_IMPOSSIBLE, /* it would be needed, and is handed out as it is */
+};
+
 struct lease_device {
 	struct lease *lease; /* that it belongs to: the context of the helper's replies */
 	struct device_id id;
@@ -45,6 +52,7 @@ struct lease_device {
 	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
 	size_t parked_for; /* index of the device whose rule has it parked */
 	struct policy_conduct conduct; /* by the rule that granted it, or that has it parked */
+	enum device_reset reset;
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 };
 
@@ -54,11 +62,22 @@ struct lease_holders {
 	char texts[HELPER_HOLDERS_MAX][48]; /* printable */
 };
 
+/* A lease that is taken back from its client: see revoke.c. All zero, but for `due_usec`, of one that is not. */
+struct lease_revocation {
+	bool begun; /* the client was asked */
+	unsigned int timeout_sec; /* that each means is given, the asking too */
+	unsigned int n_means; /* that were used after it */
+	uint64_t due_usec; /* when the next is used; UINT64_MAX: not */
+	bool signalling; /* the helper's answer to a SIGNAL is out */
+	bool reporting; /* all was in vain: told as soon as it is known who has the devices */
+	char note[160]; /* for that report: why no further means is used; may be empty */
+};
+
 struct lease {
 	struct list_link link; /* broker::leases */
 	struct list_link peer_link; /* peer::leases, or alone when the client is gone */
 	struct broker *broker;
-	struct peer *peer; /* NULL: the client is gone */
+	struct peer *peer; /* NULL: the client is gone; kept while the lease is on its way back */
 	uint64_t id;
 	enum lease_state state;
 	uid_t uid; /* (uid_t)-1: found in the helper's journal, its client is unknown */
@@ -66,6 +85,8 @@ struct lease {
 	char *label; /* NULL: none; fixed when the lease is made */
 	const struct opener *opener;
 	uint64_t deadline_usec; /* of the present state, UINT64_MAX: none */
+	uint64_t linger_usec; /* while releasing: when that is called lingering; UINT64_MAX otherwise */
+	struct lease_revocation revocation;
 	struct acquire *acquire; /* what waits for the outcome, while preparing */
 	struct lease_holders holders;
 	unsigned int n_holders_asked; /* answers of the helper about them that are out */

@@ -32,6 +32,7 @@ void refusal_clear(struct refusal *refusal)
 	free(refusal->other_label);
 	verdict_clear(&refusal->verdict);
 	bystanders_clear(&refusal->bystanders);
+	reset_set_clear(&refusal->reset_set);
 	*refusal = (struct refusal){ 0 };
 }
 
@@ -71,6 +72,11 @@ void refusal_from_helper(struct refusal *refusal, const struct lease_device *dev
 			    device->id.address);
 	} else if (reply->status == HELPER_IN_USE) {
 		refuse_in_use(refusal, device, reply->detail, decision);
+	} else if (reply->status == HELPER_FAULT && reply->step == HELPER_STEP_RESET) {
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
+			    "%s could not be reset (%s), and is quarantined: nobody gets it until a reset succeeds, "
+			    "which the next request tries; what was changed has been put back",
+			    device->id.address, strerror(reply->error));
 	} else if (reply->status == HELPER_FAULT) {
 		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
 			    "%s: step %s failed: %s; what was changed has been put back", device->id.address, step,

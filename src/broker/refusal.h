@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "broker/lease.h"
+#include "topology/reset.h"
 #include "topology/viability.h"
 #include "util/digest.h"
 
@@ -30,6 +31,7 @@ enum refusal_kind {
 	REFUSAL_NO_SUCH_POOL, /* pool */
 	REFUSAL_POOL_EXHAUSTED, /* pool, number: how many are free, n_wanted */
 	REFUSAL_PREPARE_FAILED, /* device, word: the step, number: errno */
+	REFUSAL_RESET_SCOPE, /* device, reset_set */
 };
 
 /* A member of the group that was not asked for. */
@@ -66,6 +68,7 @@ struct refusal {
 	char token[DIGEST_HEX_SIZE];
 	struct verdict verdict;
 	struct bystanders bystanders;
+	struct reset_set reset_set; /* those that stand against it are marked */
 };
 
 /* Sets kind and message of an empty refusal. */

@@ -114,6 +114,8 @@ static int lease_begin(struct broker *broker, struct demand *demand, const struc
 	lease = lease_make(broker, peer, judgement, n_devices);
 	r = lease && acquire ? 0 : -ENOMEM;
 	if (r == 0)
+		r = reset_reserve(broker, lease);
+	if (r == 0)
 		r = quota_take(&broker->quota, peer->identity->uid);
 	if (r == 0) {
 		r = groups_hold(broker, lease);

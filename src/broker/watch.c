@@ -109,6 +109,9 @@ static void registry_changed(void *userdata, enum registry_change change, const 
 	struct broker *broker = userdata;
 	unsigned int group = device->group->id;
 
+	/* Whatever comes to that address next has another past, or one that is not known. */
+	if (change == DEVICE_REMOVED)
+		past_forget(&broker->past, device->id.address);
 	publish_change(broker, change, device, former_driver);
 	watch_judge_group(broker, group);
 	wait_touch(broker, group);

@@ -29,9 +29,10 @@ static void log_outcome(const struct job *job, const char *what, const struct ou
 		log_fields(LOG_NOTICE, fields, "%s: %s refused: the host uses it: %s", job->address, what,
 			   job->result.reason);
 	else
-		log_fields(LOG_INFO, fields, "%s: %s done (driver %s)%s%s", job->address, what,
+		log_fields(LOG_INFO, fields, "%s: %s done (driver %s)%s%s%s", job->address, what,
 			   job->snapshot.driver[0] ? job->snapshot.driver : "none",
-			   job->for_address[0] ? ", parked for " : "", job->for_address);
+			   outcome->reset_done ? ", reset" : "", job->for_address[0] ? ", parked for " : "",
+			   job->for_address);
 }
 
 static void close_transaction(struct helper *helper, struct job *job)
@@ -64,6 +65,7 @@ static void begin_prepare(struct helper *helper, struct job *job)
 
 	job->snapshot = job->result.snapshot;
 	job->force = job->result.force;
+	job->reset = job->result.reset;
 	r = journal_begin(helper->journal, &job->snapshot, &transaction);
 	if (r < 0) {
 		log_error("journal: can't write: %s", strerror(-r));
@@ -99,6 +101,7 @@ static int tell_prepared(struct helper *helper, struct job *job)
 
 	reply.transaction = job->transaction;
 	memcpy(reply.driver, job->snapshot.driver, sizeof(reply.driver));
+	reply.reset_done = job->result.outcome.reset_done;
 	return connection_reply(helper, job->connection, &reply);
 }
 

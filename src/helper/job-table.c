@@ -119,6 +119,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.snapshot = &job->snapshot,
 		.nodes = &job->nodes,
 		.force = job->force,
+		.reset = job->reset,
 	};
 	bool judging = job->phase == JOB_JUDGING;
 	const int keep[] = { helper->sysfs_fd, judging ? job->client_fd : helper->journal_dir_fd, helper->dev_fd };
@@ -141,7 +142,7 @@ void job_listen(struct job *job)
 
 	while (worker_listen(&job->worker, &report) > 0) {
 		job->step = report.outcome.step ? report.outcome.step : job->step;
-		if (report.nodes.device || report.nodes.group)
+		if (report.has_nodes)
 			job->nodes = report.nodes;
 		if (!report.done)
 			continue;

@@ -33,6 +33,7 @@ struct job {
 	struct device_state snapshot;
 	struct holder_nodes nodes; /* as far as its worker, or the one that blocks, has said */
 	bool force; /* by the rule that allowed it */
+	enum transition_reset reset; /* likewise, if the request asks for it */
 	struct worker worker;
 	struct outcome fault; /* of the prepare that is being undone; status OK: none that anyone is to be told */
 	size_t poll_index; /* server.c's; 0: not polled yet */

@@ -21,6 +21,7 @@ struct task {
 	const struct device_state *snapshot; /* as journalled; not for judging */
 	const struct holder_nodes *nodes; /* for who has the device */
 	bool force; /* whatever the host uses it for */
+	enum transition_reset reset; /* for preparing */
 };
 
 void task_judge(void *task, int channel);

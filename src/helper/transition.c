@@ -67,6 +67,19 @@ static int verify(const struct transition *transition, const char *driver)
 	return strcmp(now.driver, driver) == 0 ? 0 : -ENODEV;
 }
 
+/* The device is on no driver. */
+static int reset(const struct transition *transition, bool *ret_done)
+{
+	int r;
+
+	if (transition->reset == TRANSITION_NO_RESET)
+		return 0;
+	announce(transition, HELPER_STEP_RESET);
+	r = transition->ops->reset(transition->device);
+	*ret_done = r == 0;
+	return r == -ENOENT && transition->reset == TRANSITION_RESET_IF_POSSIBLE ? 0 : r;
+}
+
 static int claim(const struct transition *transition)
 {
 	return transition->claim ? transition->claim(transition->userdata) : 0;
@@ -88,15 +101,24 @@ static struct outcome outcome_fault(enum helper_step step, int r)
 	return (struct outcome){ .status = HELPER_FAULT, .step = step, .error = -r };
 }
 
-/* Which of vfio's drivers it is to be is found out late, and not journalled. */
+/* For a device that goes to user space one vfio driver is as good as another; parked is on the one driver only. */
+static bool is_where_it_was_moved(const char *driver, const struct device_state *saved)
+{
+	return strcmp(driver, saved->moved_to) == 0 || (driver_is_vfio(driver) && driver_is_vfio(saved->moved_to));
+}
+
+/* Which of vfio's drivers it is to be is found out late, and not journalled. What is on one comes back to that one. */
 static const char *target_of(const struct transition *transition, const struct device_state *saved)
 {
+	if (is_where_it_was_moved(saved->driver, saved))
+		return saved->driver;
 	return transition->vfio_driver && driver_is_vfio(saved->moved_to) ? transition->vfio_driver : saved->moved_to;
 }
 
 static struct outcome move_away(const struct transition *transition, const struct device_state *saved)
 {
 	const char *target = target_of(transition, saved);
+	bool reset_done = false;
 	int r;
 
 	r = set_override(transition, target);
@@ -109,13 +131,16 @@ static struct outcome move_away(const struct transition *transition, const struc
 		if (r < 0)
 			return outcome_fault(HELPER_STEP_UNBIND, r);
 	}
+	r = reset(transition, &reset_done);
+	if (r < 0)
+		return outcome_fault(HELPER_STEP_RESET, r);
 	r = bind(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_BIND, r);
 	r = verify(transition, target);
 	if (r < 0)
 		return outcome_fault(HELPER_STEP_VERIFY, r);
-	return outcome_ok();
+	return (struct outcome){ .status = HELPER_OK, .reset_done = reset_done };
 }
 
 /* Whether nothing happened to the device between its snapshot and now. */
@@ -134,15 +159,10 @@ static int check_unchanged(const struct transition *transition, const struct dev
 	return 0;
 }
 
-/* For a device that goes to user space one vfio driver is as good as another; parked is on the one driver only. */
-static bool is_where_it_was_moved(const char *driver, const struct device_state *saved)
-{
-	return strcmp(driver, saved->moved_to) == 0 || (driver_is_vfio(driver) && driver_is_vfio(saved->moved_to));
-}
-
 void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret)
 {
 	struct outcome undo;
+	bool stays;
 	int r;
 
 	r = check_unchanged(transition, saved);
@@ -151,7 +171,8 @@ void transition_prepare(const struct transition *transition, const struct device
 		ret->undone = true;
 		return;
 	}
-	if (is_where_it_was_moved(saved->driver, saved)) {
+	stays = is_where_it_was_moved(saved->driver, saved);
+	if (stays && transition->reset == TRANSITION_NO_RESET) {
 		*ret = outcome_ok();
 		return;
 	}
@@ -161,7 +182,7 @@ void transition_prepare(const struct transition *transition, const struct device
 		ret->undone = true;
 		return;
 	}
-	r = saved->driver[0] ? claim(transition) : 0;
+	r = saved->driver[0] && !stays ? claim(transition) : 0;
 	if (r != 0) {
 		*ret = r > 0 ? (struct outcome){ .status = HELPER_IN_USE } : outcome_fault(HELPER_STEP_SNAPSHOT, r);
 		ret->undone = true;

@@ -17,12 +17,21 @@ struct device_ops {
 	int (*set_override)(void *device, const char *driver); /* empty: none */
 	int (*unbind)(void *device, const char *driver);
 	int (*bind)(void *device, const char *driver);
+	int (*reset)(void *device); /* -ENOENT: there is no way to reset this function alone */
+};
+
+/* What is done while the device is on no driver. */
+enum transition_reset {
+	TRANSITION_NO_RESET,
+	TRANSITION_RESET_IF_POSSIBLE,
+	TRANSITION_RESET, /* a device that can't be reset is a FAULT */
 };
 
 struct transition {
 	const struct device_ops *ops;
 	void *device;
 	const char *vfio_driver; /* prepare: where to, if it is to vfio; driver_is_vfio() must say so */
+	enum transition_reset reset; /* prepare */
 	/* Called before each step, so that somebody can say where a transition is stuck. May be NULL. */
 	void (*announce)(void *userdata, enum helper_step step);
 	/*
@@ -39,12 +48,14 @@ struct outcome {
 	enum helper_step step; /* of a FAULT */
 	int error; /* of a FAULT: a positive errno */
 	bool undone; /* of a FAULT in prepare: the device is as it was */
+	bool reset_done; /* of a prepare that is OK */
 };
 
 /*
- * Binds the device to `saved->moved_to`, or `vfio_driver` where that is one of vfio's, unless it is there already. `saved` is what
- * was journalled; a device that is not like that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone. IN_USE: it was not
- * touched.
+ * Binds the device to `saved->moved_to`, or `vfio_driver` where that is one of vfio's, unless it is there already. One that is
+ * to be reset leaves its driver first, whichever that is: then nobody has a descriptor of it. `saved` is what was journalled; a
+ * device that is not like that any more is a FAULT in SNAPSHOT. After any fault, what was done is undone; a failed reset is
+ * one. IN_USE: it was not touched.
  */
 void transition_prepare(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
 

@@ -20,6 +20,7 @@ enum exit_code exit_code_of(enum iommud_error error)
 	case IOMMUD_ERROR_CONSENT_REQUIRED:
 	case IOMMUD_ERROR_NOT_SINGLETON:
 	case IOMMUD_ERROR_QUOTA_EXCEEDED:
+	case IOMMUD_ERROR_RESET_SCOPE_CONFLICT:
 		return EXIT_DENIED;
 	/* Somebody has it: to wait may help. */
 	case IOMMUD_ERROR_BUSY:
@@ -153,6 +154,7 @@ static int report_refusal(struct iommud *connection)
 	print_blockers(parameters);
 	print_list(parameters, "holders", "held by: ", message);
 	print_list(parameters, "devices", "members: ", message);
+	print_list(parameters, "conflicting", "in the way of a reset: ", message);
 	if (iommud_error(connection) == IOMMUD_ERROR_CONSENT_REQUIRED)
 		print_consent(parameters);
 	return exit_code_of(iommud_error(connection));

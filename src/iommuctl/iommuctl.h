@@ -45,8 +45,9 @@ enum option_bits {
 	OPTION_BACKEND = 1 << 3,
 	OPTION_CONSENT = 1 << 4,
 	OPTION_YES = 1 << 5,
-	OPTION_POOL = 1 << 6, /* which devices, where addresses need not be given */
-	OPTION_WAIT = 1 << 7,
+	OPTION_REASON = 1 << 6,
+	OPTION_POOL = 1 << 7, /* which devices, where addresses need not be given */
+	OPTION_WAIT = 1 << 8,
 };
 
 /* What the command line says. Texts are borrowed from it. */
@@ -65,6 +66,7 @@ struct options {
 	int numa_node; /* of the pool */
 	bool with_numa_node;
 	unsigned int wait_sec; /* 0: not given */
+	const char *reason;
 	bool help;
 	bool version;
 	/* after "--" of `run`; NULL-terminated, NULL when there was no "--" */
@@ -88,6 +90,7 @@ int verb_groups(const struct options *options, int n_arguments, char **arguments
 int verb_describe(const struct options *options, int n_arguments, char **arguments);
 int verb_explain(const struct options *options, int n_arguments, char **arguments);
 int verb_acquire(const struct options *options, int n_arguments, char **arguments);
+int verb_revoke(const struct options *options, int n_arguments, char **arguments);
 int verb_status(const struct options *options, int n_arguments, char **arguments);
 int verb_monitor(const struct options *options, int n_arguments, char **arguments);
 int verb_run(const struct options *options, int n_arguments, char **arguments);

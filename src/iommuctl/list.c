@@ -18,10 +18,23 @@ static const char *short_ids(json_object *device, char *buffer, size_t size)
 	return buffer;
 }
 
+/* Of a device that nobody has, whether somebody could. */
+static const char *state_word(json_object *device)
+{
+	const char *state = reply_text(device, "state");
+
+	return !state && reply_true(device, "quarantined") ? "quarantined" : state;
+}
+
+static bool is_bad(const char *state)
+{
+	return state && (strcmp(state, "violated") == 0 || strcmp(state, "quarantined") == 0);
+}
+
 static void add_device(struct table *table, json_object *device)
 {
 	const char *vendor = reply_text(device, "vendorName"), *name = reply_text(device, "deviceName");
-	const char *state = reply_text(device, "state");
+	const char *state = state_word(device);
 	char ids[32], full_name[256];
 
 	snprintf(full_name, sizeof(full_name), "%s%s%s", vendor ? vendor : "", vendor && name ? " " : "",
@@ -29,7 +42,7 @@ static void add_device(struct table *table, json_object *device)
 	table_add(table, reply_text(device, "address"));
 	table_add_number(table, reply_number(device, "group"));
 	table_add(table, reply_text(device, "driver"));
-	table_add_styled(table, state && strcmp(state, "violated") == 0 ? STYLE_BAD : STYLE_PLAIN, state);
+	table_add_styled(table, is_bad(state) ? STYLE_BAD : STYLE_PLAIN, state);
 	table_add_number(table, reply_number(device, "lease"));
 	table_add(table, short_ids(device, ids, sizeof(ids)));
 	table_add(table, *full_name ? full_name : NULL);

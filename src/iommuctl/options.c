@@ -31,6 +31,7 @@ enum option_key {
 	KEY_COUNT,
 	KEY_NUMA_NODE,
 	KEY_WAIT,
+	KEY_REASON,
 };
 
 static const struct option_info {
@@ -54,6 +55,8 @@ static const struct option_info {
 	{ "numa-node", KEY_NUMA_NODE, required_argument, OPTION_POOL, "--numa-node=N",
 	  "of the pool, those near this node first" },
 	{ "wait", KEY_WAIT, required_argument, OPTION_WAIT, "--wait=SECONDS", "wait, in line, for what others have" },
+	{ "reason", KEY_REASON, required_argument, OPTION_REASON, "--reason=TEXT",
+	  "why, for the client and the journal" },
 	{ "socket", KEY_SOCKET, required_argument, 0, "--socket=PATH", "iommud's socket" },
 	{ "color", KEY_COLOR, required_argument, 0, "--color=auto|always|never", "colours" },
 	{ "help", KEY_HELP, no_argument, 0, "-h, --help", "this text" },
@@ -156,6 +159,9 @@ static int option_set(struct options *options, enum option_key key, const char *
 		return set_numa_node(options, argument);
 	case KEY_WAIT:
 		return set_number("wait", argument, 1, WAIT_MAX, &options->wait_sec);
+	case KEY_REASON:
+		options->reason = argument;
+		return 0;
 	}
 	return EXIT_USAGE;
 }

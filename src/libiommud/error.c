@@ -23,6 +23,7 @@ static const struct {
 	{ "io.iommud.PrepareFailed", IOMMUD_ERROR_PREPARE_FAILED },
 	{ "io.iommud.NoSuchPool", IOMMUD_ERROR_NO_SUCH_POOL },
 	{ "io.iommud.PoolExhausted", IOMMUD_ERROR_POOL_EXHAUSTED },
+	{ "io.iommud.ResetScopeConflict", IOMMUD_ERROR_RESET_SCOPE_CONFLICT },
 	{ "io.iommud.InvalidMessage", IOMMUD_ERROR_INVALID_CALL },
 	{ "io.iommud.MessageTooLarge", IOMMUD_ERROR_INVALID_CALL },
 	{ "io.iommud.UnexpectedFileDescriptors", IOMMUD_ERROR_INVALID_CALL },

@@ -19,6 +19,7 @@ void device_take_state(struct device *device, const struct device *fresh)
 {
 	memcpy(device->driver, fresh->driver, sizeof(device->driver));
 	memcpy(device->physical_function, fresh->physical_function, sizeof(device->physical_function));
+	memcpy(device->upstream, fresh->upstream, sizeof(device->upstream));
 	device->numa_node = fresh->numa_node;
 	device->reset_methods = fresh->reset_methods;
 	device->boot_display = fresh->boot_display;

@@ -54,9 +54,10 @@ struct device {
 	struct list_link group_link; /* group::devices */
 	struct group *group; /* never NULL: devices without a group are not ours */
 	struct device_id id;
-	char bus[12];
+	char bus[DEVICE_BUS_MAX];
 	char driver[DEVICE_DRIVER_MAX]; /* empty: driver-less */
 	char physical_function[DEVICE_ADDRESS_MAX]; /* empty: not a virtual function */
+	char upstream[16]; /* address of the PCI bridge that it is right below; empty: on a root bus, or not on PCI */
 	int numa_node; /* -1: unknown */
 	unsigned int reset_methods; /* enum reset_method */
 	bool boot_display; /* the boot VGA device, or one with a firmware framebuffer, that shows something now */

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/fileio.h"
 
@@ -125,6 +126,32 @@ static bool class_is_bridge(uint32_t class)
 	return class >> 8 == 0x0604 || class >> 8 == 0x0607 || class >> 8 == 0x0609;
 }
 
+/* "../../../devices/pci0000:00/0000:00:08.0/0000:01:00.0": the last but one, unless that is the root bus, "pci0000:00". */
+static void parse_upstream(const char *path, struct device *device)
+{
+	const char *end = strrchr(path, '/'), *start = end;
+	size_t length;
+
+	while (start && start > path && start[-1] != '/')
+		start--;
+	length = end - start;
+	if (length == 0 || length >= sizeof(device->upstream) || strncmp(start, "pci", 3) == 0)
+		return;
+	memcpy(device->upstream, start, length);
+}
+
+/* Where a device is below is in no file: it is the path of its folder. */
+static void read_upstream(int bus_fd, struct device *device)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlinkat(bus_fd, device->id.address, path, sizeof(path) - 1);
+
+	if (n <= 0)
+		return;
+	path[n] = '\0';
+	parse_upstream(path, device);
+}
+
 static int read_pci(struct probe *probe, int device_fd, struct device *device)
 {
 	int r = read_ids(device_fd, &device->id);
@@ -198,6 +225,8 @@ int probe_device(struct probe *probe, int bus_fd, const char *bus, const char *a
 		r = probe_folder(probe, device_fd, bus, address, ret);
 	if (r < 0)
 		return probe_is_gone(r) ? -ENOENT : r;
+	if (strcmp(bus, "pci") == 0)
+		read_upstream(bus_fd, *ret);
 	*ret_group = group;
 	return 0;
 }

@@ -50,6 +50,29 @@ static json_object *pools(struct broker *broker, const struct device *device)
 	return json_build_end(&list);
 }
 
+json_object *convert_reset_set(const struct reset_set *set, bool conflicting)
+{
+	struct json_build list = json_build_array();
+
+	for (size_t i = 0; i < set->n; i++)
+		if (!conflicting || set->members[i].conflicting)
+			json_build_text(&list, NULL, set->members[i].address);
+	return json_build_end(&list);
+}
+
+/* What a reset of it would reset. */
+static void add_reset(struct json_build *build, struct broker *broker, const struct device *device)
+{
+	struct reset_set set = { 0 };
+
+	if (reset_set_find(registry_devices(broker_get_registry(broker)), device, &set) < 0)
+		build->failed = true;
+	json_build_text(build, "resetScope", reset_scope_name(set.scope));
+	json_build_add(build, "resetSet", convert_reset_set(&set, false));
+	json_build_bool(build, "quarantined", broker_is_quarantined(broker, device));
+	reset_set_clear(&set);
+}
+
 static void add_name(struct json_build *build, const char *key, struct device_names *names, const struct device_id *id,
 		     bool (*lookup)(struct device_names *, const struct device_id *, char *, size_t))
 {
@@ -96,6 +119,7 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	json_build_text_or_null(&build, "physicalFunction", device->physical_function);
 	json_build_add(&build, "virtualFunctions", virtual_functions(broker, device));
 	json_build_add(&build, "resetMethods", reset_methods(device));
+	add_reset(&build, broker, device);
 	json_build_bool(&build, "bootDisplay", device->boot_display);
 	json_build_add(&build, "pools", pools(broker, device));
 	add_holder(&build, broker, peer, device);

@@ -15,6 +15,8 @@ json_object *convert_group(struct broker *broker, const struct group *group);
 json_object *convert_lease(const struct lease *lease, const struct peer *peer);
 json_object *convert_blockers(const struct verdict *verdict);
 json_object *convert_bystanders(const struct bystanders *bystanders);
+/* The addresses of all members, or of those that stand against the reset. */
+json_object *convert_reset_set(const struct reset_set *set, bool conflicting);
 json_object *convert_explanation(const struct explanation *explanation);
 json_object *convert_event(const struct broker_event *event);
 /* The answer of Acquire. `fds` (room for VARLINK_FDS_MAX) takes over what was opened, in the order of the indexes. */

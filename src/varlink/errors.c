@@ -106,6 +106,16 @@ static void add_exhausted(struct json_build *build, const struct refusal *refusa
 	json_build_number(build, "count", (int64_t)refusal->n_wanted);
 }
 
+static void add_reset_scope(struct json_build *build, const struct refusal *refusal)
+{
+	const char *scope = reset_scope_name(refusal->reset_set.scope);
+
+	add_device(build, refusal);
+	json_build_text(build, "scope", scope ? scope : "none");
+	json_build_add(build, "resetSet", convert_reset_set(&refusal->reset_set, false));
+	json_build_add(build, "conflicting", convert_reset_set(&refusal->reset_set, true));
+}
+
 /* Which error a refusal is, and what it carries besides the message. */
 static const struct {
 	const char *name;
@@ -125,6 +135,7 @@ static const struct {
 	[REFUSAL_NO_SUCH_POOL] = { "io.iommud.NoSuchPool", add_pool },
 	[REFUSAL_POOL_EXHAUSTED] = { "io.iommud.PoolExhausted", add_exhausted },
 	[REFUSAL_PREPARE_FAILED] = { "io.iommud.PrepareFailed", add_failure },
+	[REFUSAL_RESET_SCOPE] = { "io.iommud.ResetScopeConflict", add_reset_scope },
 };
 
 int errors_reply(struct varlink_call *call, const struct refusal *refusal)

@@ -64,9 +64,14 @@ complain() {
 
 # run CODE ARGUMENT...: iommuctl with these arguments; $out and $err are what it printed.
 run() {
-	local expected=$1 code=0
-	shift
-	ctl "$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
+	run_with_input /dev/null "$@"
+}
+
+# run_with_input FILE CODE ARGUMENT...: the same with this standard input.
+run_with_input() {
+	local input=$1 expected=$2 code=0
+	shift 2
+	ctl "$@" >"$dir/out" 2>"$dir/err" <"$input" || code=$?
 	out=$(cat "$dir/out") err=$(cat "$dir/err")
 	[ "$code" -eq "$expected" ] || complain "iommuctl $*: exit code $code, not $expected: $err"
 }
@@ -90,8 +95,8 @@ has_not() {
 
 # ---- the daemon's answers ----
 
-edu='{"device":{"address":"0000:00:04.0","bus":"pci","group":5,"driver":"vfio-pci","vendorId":"0x1234","deviceId":"0x11e8","subsystemVendorId":"0x1af4","subsystemDeviceId":"0x1100","class":"0x00ff00","vendorName":"QEMU","deviceName":"edu","className":"Unclassified","numaNode":0,"physicalFunction":null,"virtualFunctions":[],"resetMethods":["flr","bus"],"bootDisplay":false,"pools":["fast-net","edu"],"lease":3,"state":"active"}'
-nic='{"device":{"address":"0000:01:00.0","bus":"pci","group":12,"driver":"e1000e","vendorId":"0x8086","deviceId":"0x10d3","subsystemVendorId":"0x8086","subsystemDeviceId":"0x0000","class":"0x020000","vendorName":null,"deviceName":null,"className":null,"numaNode":null,"physicalFunction":null,"virtualFunctions":[],"resetMethods":[],"bootDisplay":false,"pools":["fast-net"],"lease":null,"state":null}'
+edu='{"device":{"address":"0000:00:04.0","bus":"pci","group":5,"driver":"vfio-pci","vendorId":"0x1234","deviceId":"0x11e8","subsystemVendorId":"0x1af4","subsystemDeviceId":"0x1100","class":"0x00ff00","vendorName":"QEMU","deviceName":"edu","className":"Unclassified","numaNode":0,"physicalFunction":null,"virtualFunctions":[],"resetMethods":["flr","bus"],"resetScope":"function","resetSet":["0000:00:04.0"],"quarantined":false,"bootDisplay":false,"pools":["fast-net","edu"],"lease":3,"state":"active"}'
+nic='{"device":{"address":"0000:01:00.0","bus":"pci","group":12,"driver":"e1000e","vendorId":"0x8086","deviceId":"0x10d3","subsystemVendorId":"0x8086","subsystemDeviceId":"0x0000","class":"0x020000","vendorName":null,"deviceName":null,"className":null,"numaNode":null,"physicalFunction":null,"virtualFunctions":[],"resetMethods":[],"resetScope":null,"resetSet":[],"quarantined":true,"bootDisplay":false,"pools":["fast-net"],"lease":null,"state":null}'
 blockers='[{"kind":"foreignDriver","device":"0000:01:00.0","driver":"e1000e","message":"0000:01:00.0 is bound to e1000e","remedy":"bind it to vfio-pci"},{"kind":"firmwareMapping","device":null,"driver":null,"message":"group 12 has a firmware mapping","remedy":"turn it off in the firmware"}]'
 group5='{"group":{"group":5,"generation":1,"devices":["0000:00:04.0"],"viable":true,"blockers":[],"reservedRegions":[{"start":"0x00000000fee00000","end":"0x00000000feefffff","type":"msi"}],"label":"blue"}'
 group12="{\"group\":{\"group\":12,\"generation\":1,\"devices\":[\"0000:01:00.0\",\"0000:01:00.1\",\"0000:01:00.2\"],\"viable\":false,\"blockers\":$blockers,\"reservedRegions\":[],\"label\":null}"
@@ -113,6 +118,13 @@ start_with_devices() {
 	END
 }
 
+# event NAME MESSAGE: of lease 3
+event() {
+	echo "{\"sequence\":1,\"event\":\"$1\",\"device\":null,\"group\":null,\"lease\":3,\"uid\":null,\"driver\":null,\"label\":null,\"viable\":null,\"message\":\"$2\"}"
+}
+
+subscribed=$(event subscribed 'events follow')
+
 start_with_lease() {
 	start <<-END
 		call io.iommud.Acquire "0000:01:00.0"
@@ -121,8 +133,8 @@ start_with_lease() {
 		call io.iommud.Acquire
 		fds 2
 		reply $iommufd
-		call io.iommud.Release
-		reply {}
+		call io.iommud.Subscribe
+		more $subscribed
 	END
 }
 
@@ -131,12 +143,12 @@ start_with_lease() {
 lists_devices_in_aligned_columns() {
 	start_with_devices
 	run 0 list
-	is "$out" 'ADDRESS       GROUP  DRIVER    STATE   LEASE  ID         NAME
-0000:00:04.0  5      vfio-pci  active  3      1234:11e8  QEMU edu
-0000:01:00.0  12     e1000e    -       -      8086:10d3  -'
+	is "$out" 'ADDRESS       GROUP  DRIVER    STATE        LEASE  ID         NAME
+0000:00:04.0  5      vfio-pci  active       3      1234:11e8  QEMU edu
+0000:01:00.0  12     e1000e    quarantined  -      8086:10d3  -'
 	run 0 --no-legend list
-	is "$out" '0000:00:04.0  5   vfio-pci  active  3  1234:11e8  QEMU edu
-0000:01:00.0  12  e1000e    -       -  8086:10d3  -'
+	is "$out" '0000:00:04.0  5   vfio-pci  active       3  1234:11e8  QEMU edu
+0000:01:00.0  12  e1000e    quarantined  -  8086:10d3  -'
 }
 
 lists_devices_as_json() {
@@ -183,6 +195,7 @@ describes_a_device() {
             Driver: vfio-pci
          NUMA node: 0
      Reset methods: flr, bus
+         Reset set: 0000:00:04.0
              Pools: fast-net, edu
              State: active
              Lease: 3
@@ -380,13 +393,13 @@ acquire_holds_until_the_end_of_input() {
 	is "$line" 'LEASE  BACKEND  LABEL  DEVICE        GROUP'
 	read -r -t 20 line <&6
 	is "$line" '3      iommufd  blue   0000:00:04.0  5'
-	logged 'call *Acquire*{"devices":?"0000:00:04.0"?}}'
+	logged 'call *Acquire*{"devices":?"0000:00:04.0"?}}' 'call *Subscribe*{"lease":3}*'
 	echo 'input is no end' >&7
 	read -r -t 0 line <&5 && complain 'released before the end of input'
 	exec 7>&-
 	wait "$acquire" || code=$?
 	is "$code" 0
-	logged 'call *Release*{"lease":3}}' gone
+	logged gone
 	exec 6<&-
 	rm "$dir/in" "$dir/pipe"
 }
@@ -405,7 +418,7 @@ acquire_releases_at_a_signal() {
 		kill -"$signal" "$acquire"
 		wait "$acquire" || code=$?
 		is "$code" 0
-		logged 'call *Acquire*' 'call *Release*' gone
+		logged 'call *Acquire*' 'call *Subscribe*' gone
 		exec 6<&- 7>&-
 		rm "$dir/in" "$dir/pipe"
 		stop
@@ -427,6 +440,76 @@ acquire_says_when_the_lease_is_over() {
 	has "$(cat "$dir/err")" 'lease: iommud closed the connection'
 	exec 7>&-
 	rm "$dir/in"
+}
+
+# lets_go_after EVENT: acquire ends well at this event of its lease, having said why, though its input is open
+lets_go_after() {
+	start <<-END
+		call io.iommud.Acquire
+		fds 2
+		reply $iommufd
+		call io.iommud.Subscribe "lease":3
+		more $subscribed
+		more $(event violation 'not viable any more')
+		more $(event "$1" 'lease 3 is taken back: why not')
+	END
+	mkfifo "$dir/in"
+	exec 7<>"$dir/in"
+	run_with_input "$dir/in" 0 acquire 0000:00:04.0
+	is "$err" 'iommuctl: lease 3 is taken back: why not'
+	logged 'call *Acquire*' 'call *Subscribe*' gone
+	exec 7>&-
+	rm "$dir/in"
+	stop
+}
+
+acquire_lets_go_when_it_is_asked_to() {
+	lets_go_after releaseRequested
+	lets_go_after leaseLingering
+	lets_go_after leaseReleased
+}
+
+acquire_ends_when_its_lease_was_over_before_it_subscribed() {
+	start <<-END
+		call io.iommud.Acquire
+		fds 2
+		reply $iommufd
+		call io.iommud.Subscribe
+		error io.iommud.NoSuchLease {"lease":3,"message":"no lease 3 is yours; it may be over"}
+	END
+	mkfifo "$dir/in"
+	exec 7<>"$dir/in"
+	run_with_input "$dir/in" 1 acquire 0000:00:04.0
+	is "$err" 'iommuctl: no lease 3 is yours; it may be over'
+	exec 7>&-
+	rm "$dir/in"
+}
+
+# ---- revoke ----
+
+revoke_names_lease_and_reason() {
+	start <<-END
+		call io.iommud.Revoke "lease":7
+		error io.iommud.NoSuchLease {"lease":7,"message":"there is no lease 7"}
+		call io.iommud.Revoke "lease":8
+		error io.iommud.DeniedByPolicy {"device":"","file":null,"line":null,"message":"only root may"}
+		call io.iommud.Revoke
+		reply {}
+	END
+	run 0 revoke 3
+	logged 'call *Revoke*{"lease":3}}' gone
+	is "$out$err" ''
+	run 0 revoke --reason='the "card" is broken' 3
+	logged 'call *{"lease":3,"reason":"the ?"card?" is broken"}}'
+	run 1 revoke 7
+	is "$err" 'iommuctl: there is no lease 7'
+	run 3 revoke 8
+	is "$err" 'iommuctl: only root may'
+	local word
+	for word in x -1 ' 3' 3x 9223372036854775808 99999999999999999999 ''; do
+		run 2 revoke -- "$word"
+		has "$err" 'a lease is a number'
+	done
 }
 
 acquire_sends_backend_and_consent() {
@@ -479,8 +562,8 @@ consent_script() {
 		reply $iommufd
 		call io.iommud.Acquire
 		error io.iommud.ConsentRequired {"group":12,"bystanders":$bystanders,"token":"cafe","message":"group 12 has more members"}
-		call io.iommud.Release
-		reply {}
+		call io.iommud.Subscribe
+		more $subscribed
 	END
 }
 
@@ -496,7 +579,7 @@ acquire_without_consent_shows_whom_it_affects() {
 acquire_with_yes_consents_once() {
 	start < <(consent_script)
 	run 0 acquire --yes 0000:00:04.0
-	logged 'call *{"devices":?"0000:00:04.0"?}}' 'call *{"devices":?"0000:00:04.0"?,"consent":"cafe"}}' 'call *Release*'
+	logged 'call *{"devices":?"0000:00:04.0"?}}' 'call *{"devices":?"0000:00:04.0"?,"consent":"cafe"}}' 'call *Subscribe*'
 	is "$err" 'iommuctl: group 12 has other members, which are affected, too:
   0000:01:00.1 (driver e1000e): is unbound
   0000:01:00.2 (no driver): stays'
@@ -535,6 +618,7 @@ error $error $parameters"
 		1 io.iommud.NoSuchPool {"pool":"x","message":"it says why"}
 		4 io.iommud.PoolExhausted {"pool":"x","free":0,"count":1,"message":"it says why"}
 		1 io.iommud.PrepareFailed {"device":"0000:00:04.0","step":"bind","errno":22,"message":"it says why"}
+		3 io.iommud.ResetScopeConflict {"device":"0000:00:04.0","scope":"none","resetSet":[],"conflicting":[],"message":"it says why"}
 		3 org.varlink.service.PermissionDenied {"message":"it says why"}
 		1 org.varlink.service.InvalidParameter {"parameter":"devices","message":"it says why"}
 		1 io.iommud.SomethingNew {"message":"it says why"}
@@ -553,6 +637,8 @@ refusals_say_what_would_help() {
 		error io.iommud.DeviceBusy {"device":"d","group":1,"state":"lingering","holders":["uid 7, pid 8","uid 9"],"message":"busy"}
 		call io.iommud.Acquire "e"
 		error io.iommud.GroupNotSingleton {"group":1,"devices":["e","f"],"message":"not alone"}
+		call io.iommud.Acquire "f"
+		error io.iommud.ResetScopeConflict {"device":"f","scope":"bus","resetSet":["f","g","h"],"conflicting":["g","h"],"message":"no reset"}
 	END
 	run 5 acquire a
 	is "$err" 'iommuctl: group 12 is not viable
@@ -571,6 +657,9 @@ refusals_say_what_would_help() {
 	run 3 acquire e
 	is "$err" 'iommuctl: not alone
   members: e, f'
+	run 3 acquire f
+	is "$err" 'iommuctl: no reset
+  in the way of a reset: g, h'
 }
 
 faults_are_said_and_are_failures() {
@@ -876,6 +965,9 @@ monitor_ends_when_nobody_reads
 acquire_holds_until_the_end_of_input
 acquire_releases_at_a_signal
 acquire_says_when_the_lease_is_over
+acquire_lets_go_when_it_is_asked_to
+acquire_ends_when_its_lease_was_over_before_it_subscribed
+revoke_names_lease_and_reason
 acquire_sends_backend_and_consent
 acquire_asks_for_a_pool
 what_does_not_go_with_a_pool_is_wrong_usage

@@ -272,7 +272,7 @@ static void a_client_is_told_that_the_helper_died_in_the_middle_of_its_prepare(v
 	varlink_client_close(&alice);
 }
 
-#define N_WRITES 7 /* override, unbind, bind; unbind, override, bind, override */
+#define N_WRITES 8 /* override, unbind, reset, bind; unbind, override, bind, override */
 
 struct killer {
 	struct machine *machine;

@@ -63,6 +63,21 @@ static void note(struct fake_helper *helper, const char *what, const char *addre
 	snprintf(helper->trace + used, sizeof(helper->trace) - used, "%s(%s) ", what, address);
 }
 
+/* False: it failed, and the device is not prepared. */
+static bool reset(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	if (!(request->flags & HELPER_RESET) || helper->reset_error == ENOENT)
+		return true;
+	note(helper, "reset", request->address);
+	reply->reset_done = !helper->reset_error;
+	if (!helper->reset_error)
+		return true;
+	reply->status = helper->reset_status ? helper->reset_status : HELPER_FAULT;
+	reply->step = HELPER_STEP_RESET;
+	reply->error = helper->reset_error;
+	return false;
+}
+
 static void prepare(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
 	struct fake_transaction *transaction = &helper->transactions[helper->n_transactions];
@@ -75,6 +90,8 @@ static void prepare(struct fake_helper *helper, const struct helper_request *req
 			strcpy(reply->detail, "eth0 has the address 192.0.2.1");
 		return;
 	}
+	if (!reset(helper, request, reply))
+		return;
 	must(helper->n_transactions < FAKE_TRANSACTIONS, "transactions");
 	reply->transaction = ++helper->n_transactions;
 	transaction->open = true;
@@ -127,6 +144,20 @@ static void find_holders(struct fake_helper *helper, const struct helper_request
 	memcpy(reply->holders, helper->holders, sizeof(reply->holders));
 }
 
+static void signal_client(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	const struct fake_transaction *transaction = &helper->transactions[request->transaction - 1];
+
+	reply->transaction = request->transaction;
+	reply->status = helper->signal_status;
+	if (!transaction->open || memcmp(helper->digest, request->digest, DIGEST_SIZE) != 0)
+		reply->status = HELPER_REFUSED;
+	if (reply->status == HELPER_OK)
+		note(helper, request->flags & HELPER_KILL ? "kill" : "terminate", transaction->address);
+	if (helper->signal_detail)
+		snprintf(reply->detail, sizeof(reply->detail), "%s", helper->signal_detail);
+}
+
 static void answer(struct fake_helper *helper, const struct helper_request *request)
 {
 	struct helper_reply reply = { .version = HELPER_VERSION, .serial = request->serial };
@@ -140,6 +171,8 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 		next(helper, request, &reply);
 	else if (request->operation == HELPER_HOLDERS)
 		find_holders(helper, request, &reply);
+	else if (request->operation == HELPER_SIGNAL)
+		signal_client(helper, request, &reply);
 	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");
 }
 

@@ -26,11 +26,14 @@ struct fake_helper {
 	struct fake_transaction transactions[FAKE_TRANSACTIONS]; /* by number - 1 */
 	uint64_t n_transactions;
 	uint8_t digest[DIGEST_SIZE];
-	unsigned int n_requests[8]; /* by operation */
-	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on */
+	unsigned int n_requests[16]; /* by operation */
+	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on; and "reset(ADDRESS) " */
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
+	/* What comes of a reset that PREPARE asks for: 0; ENOENT: there is none, and it goes on; else FAULT with that errno. */
+	int reset_error;
+	uint32_t reset_status; /* instead of FAULT; 0: FAULT */
 	/* RESTORE of this one is denied its driver while other transactions are open, as the kernel does within a group. */
 	char denied_address[DEVICE_ADDRESS_MAX];
 	/* PREPARE, PARK and RESTORE are kept until fake_helper_release(). */
@@ -43,6 +46,9 @@ struct fake_helper {
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t n_holders;
 	uint32_t holders_status;
+	/* What SIGNAL is answered; HELPER_OK: "terminate(ADDRESS) " or "kill(ADDRESS) " is in the trace. */
+	uint32_t signal_status;
+	const char *signal_detail; /* NULL: none */
 };
 
 void fake_helper_start(struct fake_helper *helper, struct fake_sysfs *sysfs);

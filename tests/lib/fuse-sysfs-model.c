@@ -144,6 +144,8 @@ static int apply_locked(struct model *model, const struct fuse_sysfs_write *writ
 		return driver ? unbind_device(model, driver, device) : -ENODEV;
 	case FUSE_SYSFS_PROBE:
 		return probe_device(model, device);
+	case FUSE_SYSFS_RESET:
+		return strcmp(write->value, "1") == 0 ? 0 : -EINVAL;
 	case FUSE_SYSFS_NEW_ID:
 		break;
 	}
@@ -206,13 +208,16 @@ static int parse_write(const char *path, const char *value, char *driver, char *
 		ret->file = FUSE_SYSFS_PROBE;
 		return 0;
 	}
-	if (sscanf(path, "/devices/pci0000:00/%63[^/]/%15[a-z_]", address, file) == 2 &&
-	    strcmp(file, "driver_override") == 0) {
+	if (sscanf(path, "/devices/pci0000:00/%63[^/]/%15[a-z_]", address, file) != 2)
+		return -EACCES;
+	ret->address = address;
+	if (strcmp(file, "driver_override") == 0)
 		ret->file = FUSE_SYSFS_OVERRIDE;
-		ret->address = address;
-		return 0;
-	}
-	return -EACCES;
+	else if (strcmp(file, "reset") == 0)
+		ret->file = FUSE_SYSFS_RESET;
+	else
+		return -EACCES;
+	return 0;
 }
 
 int model_write(struct model *model, const char *path, const char *value)

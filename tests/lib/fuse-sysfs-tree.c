@@ -109,7 +109,10 @@ static void show_device(struct pass *pass, const struct model_device *device)
 	    is->subsystem_vendor, is->subsystem_device, is->class >> 16, is->class >> 8 & 0xff, is->class & 0xff);
 	put(pass, "numa_node", MODEL_FILE, "-1\n");
 	put(pass, "enable", MODEL_FILE, "1\n");
-	put(pass, "reset_method", MODEL_FILE, "flr bus\n");
+	if (!is->no_reset) {
+		put(pass, "reset_method", MODEL_FILE, "flr bus\n");
+		put(pass, "reset", MODEL_WRITABLE, "%s", "");
+	}
 	put(pass, "driver_override", MODEL_WRITABLE, "%s\n", override[0] ? override : "(null)");
 	put(pass, "subsystem", MODEL_LINK, "../../../bus/pci");
 	put_uevent(pass, device);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A fake kernel: a FUSE file system that looks like the part of sysfs that PCI devices, drivers and IOMMU groups have, and
- * that behaves like it when `bind`, `unbind`, `driver_override` and `drivers_probe` are written:
+ * that behaves like it when `bind`, `unbind`, `driver_override`, `drivers_probe` and `reset` are written:
  *
  *  - links and folders have changed before write() returns;
  *  - a device binds only to a driver that matches: the one its override names, else one that has its ids (-ENODEV); a
@@ -43,6 +43,7 @@ struct fuse_sysfs_device {
 	const char *driver_override; /* NULL: none */
 	uint64_t serial; /* Device Serial Number capability; 0: none */
 	bool bridge; /* header type 1 */
+	bool no_reset; /* there is no way to reset it: neither reset nor reset_method */
 	/* What a driver of the host's makes of it; NULL: nothing. */
 	const char *disk; /* block/NAME below it, the block device 7:disk_minor (a loop device) */
 	unsigned int disk_minor;
@@ -55,6 +56,7 @@ enum fuse_sysfs_file {
 	FUSE_SYSFS_BIND,
 	FUSE_SYSFS_UNBIND,
 	FUSE_SYSFS_PROBE,
+	FUSE_SYSFS_RESET, /* of a device that can be reset; takes no effect that could be seen */
 	FUSE_SYSFS_NEW_ID, /* fails with -EPERM after the hook: nothing of ours may write it */
 };
 

@@ -23,7 +23,7 @@ static void explain_shows_what_is_parked(void **state)
 			    "is parked on pci-stub, and put back on e1000 afterwards");
 	assert_string_equal(explanation.plan[0], SLOT_NIC " is unbound from e1000 and parked on pci-stub");
 	assert_string_equal(explanation.plan[1], SLOT_NVME " is unbound from nvme and parked on pci-stub");
-	assert_string_equal(explanation.plan[2],
+	assert_string_equal(explanation.plan[3],
 			    SLOT_EDU " is bound to vfio-pci, or to a variant of it that is made for it");
 	assert_string_equal(explanation.plan[explanation.n_plan - 1], "then " SLOT_NVME " is bound to nvme again");
 	explanation_clear(&explanation);
@@ -54,7 +54,7 @@ static void explain_says_what_acquire_would_and_changes_nothing(void **state)
 	assert_int_equal(explanation.group, 1);
 	assert_string_equal(explanation.opener->name, "iommufd");
 	assert_string_equal(explanation.plan[0], NIC " is unbound from e1000e");
-	assert_string_equal(explanation.plan[3], "at the end " NIC " is bound to e1000e again");
+	assert_string_equal(explanation.plan[4], "at the end " NIC " is bound to e1000e again");
 	explanation_clear(&explanation);
 	assert_int_equal(broker_explain(rig->broker, &rig->bob, NIC, NULL, &explanation), 0);
 	assert_int_equal(explanation.refusal.kind, REFUSAL_DENIED);

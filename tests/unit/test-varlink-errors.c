@@ -139,6 +139,7 @@ static const struct {
 	{ REFUSAL_NO_SUCH_POOL, "NoSuchPool" },
 	{ REFUSAL_POOL_EXHAUSTED, "PoolExhausted" },
 	{ REFUSAL_PREPARE_FAILED, "PrepareFailed" },
+	{ REFUSAL_RESET_SCOPE, "ResetScopeConflict" },
 };
 
 static void every_kind_has_its_error(void **state)
@@ -189,6 +190,32 @@ static void labels_are_null_where_there_is_none(void **state)
 	refusal.label = NULL;
 	reply = refuse(&refusal, "LabelMismatch");
 	assert_true(has_null(&reply, "label") && !has_null(&reply, "otherLabel"));
+	varlink_reply_clear(&reply);
+	refusal_clear(&refusal);
+}
+
+static void a_reset_conflict_lists_the_set_and_what_is_in_the_way(void **state)
+{
+	struct refusal refusal = empty(REFUSAL_RESET_SCOPE);
+	struct varlink_reply reply = refuse(&refusal, "ResetScopeConflict");
+
+	assert_string_equal(varlink_reply_string(&reply, "scope"), "none");
+	varlink_reply_clear(&reply);
+	refusal.reset_set = (struct reset_set){ .scope = RESET_SCOPE_BUS,
+						.members = calloc(2, sizeof(struct reset_member)),
+						.n = 2 };
+	assert_non_null(refusal.reset_set.members);
+	strcpy(refusal.reset_set.members[0].address, "0000:02:00.0");
+	strcpy(refusal.reset_set.members[1].address, "0000:02:00.1");
+	refusal.reset_set.members[1].conflicting = true;
+	reply = refuse(&refusal, "ResetScopeConflict");
+	assert_string_equal(varlink_reply_string(&reply, "scope"), "bus");
+	assert_string_equal(json_object_to_json_string_ext(json_object_object_get(reply.parameters, "resetSet"),
+							   JSON_C_TO_STRING_PLAIN),
+			    "[\"0000:02:00.0\",\"0000:02:00.1\"]");
+	assert_string_equal(json_object_to_json_string_ext(json_object_object_get(reply.parameters, "conflicting"),
+							   JSON_C_TO_STRING_PLAIN),
+			    "[\"0000:02:00.1\"]");
 	varlink_reply_clear(&reply);
 	refusal_clear(&refusal);
 }
@@ -379,6 +406,7 @@ int main(void)
 		CASE(every_kind_has_its_error),
 		CASE(a_denial_names_the_rule_if_there_is_one),
 		CASE(labels_are_null_where_there_is_none),
+		CASE(a_reset_conflict_lists_the_set_and_what_is_in_the_way),
 		CASE(blockers_of_every_kind_are_declared),
 		CASE(bystanders_are_listed_with_and_without_a_driver),
 		CASE(a_group_may_be_busy_in_every_state),
