@@ -22,7 +22,7 @@ struct acquire *acquire_free(struct acquire *acquire)
 	return NULL;
 }
 
-/* The host turned out to use the device that was chosen: the client asked for any, so another one is tried. */
+/* The device that was chosen can't be had after all: the client asked for any, so another one is tried. */
 static void acquire_turn_elsewhere(struct acquire *acquire)
 {
 	struct broker *broker = acquire->lease->broker;
@@ -222,6 +222,12 @@ static void acquire_prepared(struct acquire *acquire)
 	acquire_open(acquire);
 }
 
+/* Another device may fare better: the host uses this one, or a step failed on it, its reset perhaps. */
+static bool is_about_the_device(const struct helper_reply *reply)
+{
+	return reply->status == HELPER_IN_USE || reply->status == HELPER_FAULT || reply->status == HELPER_BUSY;
+}
+
 /* Also names the rule that allowed it, as far as it can be told now. */
 static void refuse_unprepared(struct acquire *acquire, const struct lease_device *device,
 			      const struct helper_reply *reply)
@@ -234,7 +240,7 @@ static void refuse_unprepared(struct acquire *acquire, const struct lease_device
 	if (lease->peer && present)
 		judge_decide(lease->broker, present, lease->peer->identity, &decision);
 	refusal_from_helper(&acquire->refusal, device, reply, &decision);
-	if (reply->status == HELPER_IN_USE && acquire->demand->pool)
+	if (acquire->demand->pool && is_about_the_device(reply))
 		acquire->elsewhere = pool_set_aside(acquire->demand, ruled->id.address) == 0;
 }
 

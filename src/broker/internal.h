@@ -77,7 +77,7 @@ struct demand {
 	unsigned int *claims; /* groups that nobody who came later gets before it */
 	size_t n_claims;
 
-	/* pool.c: devices of the pool that turned out to be in use by the host */
+	/* pool.c: devices of the pool that were chosen, and could not be prepared */
 	char (*set_aside)[DEVICE_ADDRESS_MAX];
 	size_t n_set_aside;
 };
@@ -182,7 +182,7 @@ struct demand *demand_free(struct demand *demand);
  * Then demand->claims become the groups of those that the client could have once they are free. 0 or a negative errno.
  */
 int pool_choose(struct broker *broker, struct demand *demand, struct judgement *judgement);
-/* The host uses it: the demand does not try it again. -ENOMEM. */
+/* It could not be prepared: the demand does not try it again. -ENOMEM. */
 int pool_set_aside(struct demand *demand, const char *address);
 /* Whether a device of the group belongs to the pool. */
 bool pool_touches_group(const struct broker *broker, const char *pool, unsigned int group);
@@ -234,8 +234,9 @@ void groups_let_go(struct broker *broker, struct lease *lease);
 
 /* ---- acquire.c ---- */
 
-/* Begins to prepare a lease that was just made, of which it takes over the demand. NULL-safe free for who made none of it. */
+/* Begins to prepare a lease that was just made. */
 void acquire_prepare(struct acquire *acquire);
+/* Of one without a lease; also frees its demand. Accepts NULL, returns NULL. */
 struct acquire *acquire_free(struct acquire *acquire);
 
 /* The client of a lease that is being prepared is gone: nobody is answered, what comes back is undone. */

@@ -30,7 +30,7 @@ struct choice {
 	size_t n_chosen;
 	size_t n_allowed; /* by the policy */
 	size_t n_leased; /* that others have, or wait for */
-	size_t n_in_use; /* by the host */
+	size_t n_set_aside; /* that could not be prepared */
 	struct refusal other; /* the first other reason why one can't be had; one that asks for consent before all */
 };
 
@@ -54,11 +54,14 @@ bool pool_touches_group(const struct broker *broker, const char *pool, unsigned 
 	return false;
 }
 
-static unsigned int rank_of(const struct demand *demand, const struct device *device)
+/* One whose last reset failed may fail again: it comes last. */
+static unsigned int rank_of(const struct broker *broker, const struct demand *demand, const struct device *device)
 {
+	unsigned int last = broker_is_quarantined(broker, device) ? 3 : 0;
+
 	if (demand->numa_node < 0 || device->numa_node == demand->numa_node)
-		return 0;
-	return device->numa_node < 0 ? 1 : 2;
+		return last;
+	return last + (device->numa_node < 0 ? 1 : 2);
 }
 
 static int compare(const void *left, const void *right)
@@ -86,7 +89,7 @@ static int collect(struct broker *broker, const struct demand *demand, struct ca
 		if (!belongs(broker, demand->pool, device))
 			continue;
 		memcpy(candidates[n].address, device->id.address, sizeof(candidates[n].address));
-		candidates[n].rank = rank_of(demand, device);
+		candidates[n].rank = rank_of(broker, demand, device);
 		candidates[n].index = n;
 		n++;
 	}
@@ -182,7 +185,7 @@ static int consider(struct choice *choice, const char *address)
 		return 0;
 	choice->n_allowed++;
 	if (is_set_aside(choice->demand, address)) {
-		choice->n_in_use++;
+		choice->n_set_aside++;
 		return 0;
 	}
 	if (!is_taken(choice, device))
@@ -204,18 +207,19 @@ static void refuse_unknown(struct judgement *judgement, const char *pool)
 static void refuse_exhausted(struct choice *choice, struct refusal *refusal)
 {
 	const struct demand *demand = choice->demand;
-	char others[320] = "", in_use[64] = "";
+	char others[320] = "", set_aside[80] = "";
 
 	refusal->number = choice->n_chosen;
 	refusal->n_wanted = demand->count;
 	refusal->passes = choice->n_chosen + choice->n_leased >= demand->count;
-	if (choice->n_in_use)
-		snprintf(in_use, sizeof(in_use), ", %zu in use by the host", choice->n_in_use);
+	if (choice->n_set_aside)
+		snprintf(set_aside, sizeof(set_aside), ", %zu in use by the host or failed to be prepared",
+			 choice->n_set_aside);
 	if (choice->other.kind)
 		snprintf(others, sizeof(others), "; what else there is can't be had: %.280s", choice->other.message);
 	refusal_set(refusal, REFUSAL_POOL_EXHAUSTED,
 		    "pool %s: %zu asked for, %zu free, %zu leased or waited for%s, of %zu that uid %u may have%s",
-		    demand->pool, demand->count, choice->n_chosen, choice->n_leased, in_use, choice->n_allowed,
+		    demand->pool, demand->count, choice->n_chosen, choice->n_leased, set_aside, choice->n_allowed,
 		    choice->judgement->identity->uid, others);
 }
 

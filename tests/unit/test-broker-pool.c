@@ -164,7 +164,50 @@ static void turns_elsewhere_when_the_host_uses_the_first(void **state)
 	asker_ask_pool(&bob, "some", 3, 10);
 	assert_false(bob.waits);
 	assert_int_equal(bob.refusal, REFUSAL_POOL_EXHAUSTED);
-	assert_non_null(strstr(bob.said.message, ", 1 in use by the host, of 3 that"));
+	assert_non_null(strstr(bob.said.message, ", 1 in use by the host or failed to be prepared, of 3 that"));
+}
+
+static void turns_elsewhere_when_a_step_fails(void **state)
+{
+	start(POOL ANYBODY);
+	strcpy(rig.fake.fail_address, A);
+	rig.fake.fail_status = HELPER_FAULT;
+	asker_ask_pool(&alice, "some", 1, 0);
+	assert_int_equal(alice.n, 1);
+	assert_string_equal(alice.devices, B " ");
+}
+
+/* Nobody is given it as it is, and nobody has to run into it as long as there are others. */
+static void what_is_quarantined_comes_last(void **state)
+{
+	start(POOL ANYBODY);
+	fake_sysfs_set_attribute(rig.sysfs, A, "reset_method", "flr");
+	broker_device_changed(rig.broker, A);
+	rig.fake.reset_error = ENOTTY;
+	asker_ask_pool(&alice, "some", 1, 0);
+	assert_string_equal(alice.devices, B " ");
+	assert_true(rig_saw(&rig, "deviceQuarantined"));
+	rig.fake.n_requests[HELPER_PREPARE] = 0;
+	asker_ask_pool(&bob, "some", 1, 0);
+	assert_string_equal(bob.devices, C " ");
+	assert_int_equal(rig.fake.n_requests[HELPER_PREPARE], 1);
+	asker_give_back(&bob);
+	rig.fake.reset_error = 0;
+	asker_ask_pool(&bob, "some", 2, 0);
+	assert_string_equal(bob.devices, C " " A " ");
+}
+
+/* To ask another one would be to go round what the helper's policy says, or to wait twice. */
+static void turns_nowhere_when_the_helper_says_no(void **state)
+{
+	start(POOL ANYBODY);
+	strcpy(rig.fake.fail_address, A);
+	rig.fake.fail_status = HELPER_REFUSED;
+	asker_ask_pool(&alice, "some", 1, 0);
+	assert_int_equal(alice.refusal, REFUSAL_DENIED);
+	rig.fake.fail_status = HELPER_TIMED_OUT;
+	asker_ask_pool(&alice, "some", 1, 0);
+	assert_int_equal(alice.refusal, REFUSAL_TIMED_OUT);
 }
 
 static void what_is_leased_stays_in_its_pool(void **state)
@@ -233,6 +276,9 @@ int main(void)
 		TEST(asks_for_consent_when_that_is_all_that_lacks),
 		TEST(prefers_the_node_then_the_unknown_then_the_others),
 		TEST(turns_elsewhere_when_the_host_uses_the_first),
+		TEST(turns_elsewhere_when_a_step_fails),
+		TEST(what_is_quarantined_comes_last),
+		TEST(turns_nowhere_when_the_helper_says_no),
 		TEST(what_is_leased_stays_in_its_pool),
 		TEST(a_pool_of_virtual_functions),
 		TEST(survives_each_allocation_that_fails),
