@@ -199,6 +199,9 @@ void wait_leave(struct demand *demand);
 void wait_abandon(struct demand *demand);
 /* The first of those in front of `demand` (NULL: of all) that claims the group. NULL: none does. */
 const struct demand *wait_claimant(const struct broker *broker, unsigned int group, const struct demand *demand);
+/* Refuses a device that nobody has, but that others asked for first, and wait for, or for more that includes it. */
+void wait_check(const struct broker *broker, const struct judgement *judgement, const struct device *device,
+		struct refusal *refusal);
 /* A lease of the group ended, or a device of it changed: who waits for it is judged again, soon, by broker_expire(). */
 void wait_touch(struct broker *broker, unsigned int group);
 void wait_touch_all(struct broker *broker);

@@ -183,28 +183,6 @@ static void check_holder(struct broker *broker, const struct judgement *judgemen
 		    device->id.address, device->group->id, lease_state_name(holder->state), who);
 }
 
-/* Nobody has it, but others asked first, and wait for it or for something that includes it. */
-static void check_queue(struct broker *broker, const struct judgement *judgement, const struct device *device,
-			struct refusal *refusal)
-{
-	const struct demand *first;
-	uid_t uid = judgement->identity->uid;
-	char who[64] = "another user";
-
-	first = judgement->self ? NULL : wait_claimant(broker, device->group->id, judgement->demand);
-	if (!first)
-		return;
-	if (uid == 0 || uid == first->peer->identity->uid)
-		snprintf(who, sizeof(who), "pid %d of uid %u", (int)first->peer->identity->pid,
-			 first->peer->identity->uid);
-	refusal->state = LEASE_REQUESTED;
-	refusal->passes = true;
-	snprintf(refusal->holder, sizeof(refusal->holder), "%s, who waits for it", who);
-	refusal_set(refusal, REFUSAL_BUSY,
-		    "%s: group %u is promised to %s, who asked first and waits; wait in line (waitSec), or ask later",
-		    device->id.address, device->group->id, who);
-}
-
 static int check_scope(const struct device *device, enum policy_scope scope, struct refusal *refusal)
 {
 	const struct group_terms nobody = { .devices = NULL };
@@ -405,7 +383,7 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 	judgement->backends &= decision.backends;
 	check_holder(broker, judgement, device, refusal);
 	if (!refusal->kind)
-		check_queue(broker, judgement, device, refusal);
+		wait_check(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		r = check_scope(device, decision.scope, refusal);
 	if (r == 0 && !refusal->kind)

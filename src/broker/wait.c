@@ -36,6 +36,27 @@ const struct demand *wait_claimant(const struct broker *broker, unsigned int gro
 	return NULL;
 }
 
+void wait_check(const struct broker *broker, const struct judgement *judgement, const struct device *device,
+		struct refusal *refusal)
+{
+	const struct demand *first;
+	uid_t uid = judgement->identity->uid;
+	char who[64] = "another user";
+
+	first = judgement->self ? NULL : wait_claimant(broker, device->group->id, judgement->demand);
+	if (!first)
+		return;
+	if (uid == 0 || uid == first->peer->identity->uid)
+		snprintf(who, sizeof(who), "pid %d of uid %u", (int)first->peer->identity->pid,
+			 first->peer->identity->uid);
+	refusal->state = LEASE_REQUESTED;
+	refusal->passes = true;
+	snprintf(refusal->holder, sizeof(refusal->holder), "%s, who waits for it", who);
+	refusal_set(refusal, REFUSAL_BUSY,
+		    "%s: group %u is promised to %s, who asked first and waits; wait in line (waitSec), or ask later",
+		    device->id.address, device->group->id, who);
+}
+
 void wait_touch(struct broker *broker, unsigned int group)
 {
 	struct demand *demand;
