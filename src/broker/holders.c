@@ -47,18 +47,6 @@ static void add(struct lease_holders *holders, const struct helper_holder *holde
 		strcpy(holders->texts[holders->n++], text);
 }
 
-/* NULL: the transaction, and so its lease, came to its end meanwhile. */
-static struct lease *find_lease(struct broker *broker, uint64_t transaction)
-{
-	struct lease *lease;
-
-	list_for_each(lease, &broker->leases, link)
-		for (size_t i = 0; i < lease->n_devices; i++)
-			if (transaction && lease->devices[i]->transaction == transaction)
-				return lease;
-	return NULL;
-}
-
 /* The helper went: no more answers will come. */
 static void give_up(struct broker *broker)
 {
@@ -75,7 +63,7 @@ static void give_up(struct broker *broker)
 static void replied(void *userdata, int error, const struct helper_reply *reply)
 {
 	struct broker *broker = userdata;
-	struct lease *lease = error < 0 ? NULL : find_lease(broker, reply->transaction);
+	struct lease *lease = error < 0 ? NULL : lease_of_transaction(broker, reply->transaction);
 
 	if (error < 0)
 		give_up(broker);

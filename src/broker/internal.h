@@ -97,6 +97,13 @@ struct acquire {
 	uint8_t digest[DIGEST_SIZE]; /* of the policy that judged it */
 };
 
+/* ---- broker.c ---- */
+
+/* NULL: there is none of that number. */
+struct lease *lease_by_number(struct broker *broker, uint64_t lease);
+/* The lease that one of its devices has it for; parked ones do not count. NULL: it came to its end meanwhile. */
+struct lease *lease_of_transaction(struct broker *broker, uint64_t transaction);
+
 /* ---- judge.c: decides, changes nothing ---- */
 
 /* How a group is looked at for one device of a request: by the rule that decided on it. Texts are borrowed. */

@@ -102,22 +102,12 @@ int open_begin(struct lease *lease, bool *ret_later)
 	return 0;
 }
 
-static struct lease *find_lease(struct broker *broker, uint64_t id)
-{
-	struct lease *lease;
-
-	list_for_each(lease, &broker->leases, link)
-		if (lease->id == id)
-			return lease;
-	return NULL;
-}
-
 void open_dispatch_completions(struct broker *broker)
 {
 	struct open_job *job;
 
 	while (read(broker->completion_fd[0], &job, sizeof(job)) == sizeof(job)) {
-		struct lease *lease = find_lease(broker, job->lease);
+		struct lease *lease = lease_by_number(broker, job->lease);
 
 		if (lease && lease->acquire) {
 			lease->acquire->opening = false;
