@@ -150,7 +150,7 @@ static void signal_replied(void *userdata, int error, const struct helper_reply 
 		return;
 	}
 	lease = lease_of_transaction(broker, reply->transaction);
-	if (!lease || !lease->revocation.signalling)
+	if (!lease)
 		return; /* it has come to its end meanwhile */
 	lease->revocation.signalling = false;
 	kept = find_kept(lease);
