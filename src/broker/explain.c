@@ -47,9 +47,10 @@ static void plan_reset(const struct broker *broker, const struct device *device,
 			 past && past->had ? "another user had it" : "it is not known who had it");
 }
 
-static void plan_without_reset(const struct device *device, struct explanation *explanation)
+static void plan_without_reset(const struct broker *broker, const struct device *device,
+			       struct explanation *explanation)
 {
-	bool below_bridge = reset_scope_of(device) == RESET_SCOPE_BUS;
+	bool below_bridge = reset_scope_of(registry_devices(broker->registry), device) == RESET_SCOPE_BUS;
 
 	add_step(explanation, "%s can't be reset on its own: %s; it is handed out as another user may have left it",
 		 device->id.address, below_bridge ? "only all of its bus together" : "it has no reset method");
@@ -71,7 +72,7 @@ static void plan_binding(const struct broker *broker, const struct device *devic
 	if (reset == DEVICE_RESET_NEEDED)
 		plan_reset(broker, device, explanation);
 	else if (reset == DEVICE_RESET_IMPOSSIBLE)
-		plan_without_reset(device, explanation);
+		plan_without_reset(broker, device, explanation);
 	if (driver_is_vfio(device->driver) && !stays)
 		add_step(explanation, "%s is bound to %s again", address, device->driver);
 	else if (!stays)

@@ -17,6 +17,11 @@
 
 DEFINE_CLEANUP(reset_set, struct reset_set *, reset_set_clear)
 
+static enum reset_scope scope_of(const struct broker *broker, const struct device *device)
+{
+	return reset_scope_of(registry_devices(broker->registry), device);
+}
+
 bool broker_is_quarantined(const struct broker *broker, const struct device *device)
 {
 	const struct past_device *past = past_find(&broker->past, &device->id);
@@ -35,7 +40,7 @@ enum device_reset reset_plan(const struct broker *broker, uid_t uid, const struc
 		return DEVICE_RESET_NEEDED;
 	if (past && past->had && past->uid == uid)
 		return DEVICE_RESET_NOT_NEEDED;
-	return reset_scope_of(device) == RESET_SCOPE_FUNCTION ? DEVICE_RESET_NEEDED : DEVICE_RESET_IMPOSSIBLE;
+	return scope_of(broker, device) == RESET_SCOPE_FUNCTION ? DEVICE_RESET_NEEDED : DEVICE_RESET_IMPOSSIBLE;
 }
 
 /* Its driver may have changed, and the event be late; one that went is not in the way. */
@@ -57,7 +62,7 @@ int reset_refresh(struct broker *broker, const char *address)
 	_cleanup_(cleanup_reset_set) struct reset_set *guard = &set;
 	int r;
 
-	if (!device || reset_scope_of(device) != RESET_SCOPE_BUS)
+	if (!device || scope_of(broker, device) != RESET_SCOPE_BUS)
 		return 0;
 	r = reset_set_find(registry_devices(broker->registry), device, guard);
 	return r < 0 ? r : refresh_members(broker, guard);
@@ -114,7 +119,7 @@ int reset_check(struct broker *broker, const struct judgement *judgement, const 
 {
 	int r;
 
-	if (terms->conduct.reset != POLICY_RESET_REQUIRE || reset_scope_of(device) == RESET_SCOPE_FUNCTION)
+	if (terms->conduct.reset != POLICY_RESET_REQUIRE || scope_of(broker, device) == RESET_SCOPE_FUNCTION)
 		return 0;
 	r = reset_set_find(registry_devices(broker->registry), device, &refusal->reset_set);
 	if (r < 0)

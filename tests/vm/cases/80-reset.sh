@@ -94,7 +94,8 @@ assert_driver "$EDU" none
 serve bob "$NVME"
 assert_eq $((++expected)) "$(resets)" "resets with Reset=require"
 
-# Two functions below one root port, neither of which can be reset without the other.
+# Two functions below one root port, neither of which can be reset without the other, whatever the kernel lists of the first:
+# it was alone there when it was found.
 host-monitor "device_add edu,id=hot1,bus=rp-hot,multifunction=on,addr=0.1"
 host-monitor "device_add edu,id=hot0,bus=rp-hot,multifunction=on,addr=0.0"
 wait_device 0000:03:00.0
