@@ -161,6 +161,8 @@ void groups_let_go(struct broker *broker, struct lease *lease);
 
 /* The client of a lease that is being prepared is gone: nobody is answered, what comes back is undone. */
 void acquire_abandon(struct acquire *acquire);
+/* An administrator wants what is being prepared: the client is refused, now or when what is out comes back. */
+void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease);
@@ -187,12 +189,27 @@ void release_failed(struct lease *lease);
 /* (Re)sends what was not answered, after the helper was lost. */
 void release_resume(struct lease *lease);
 void release_resume_all(struct broker *broker);
-void release_expire(struct lease *lease);
+/* The lease's time is up: it lingers, or the next means of a revocation is due. */
+void release_expire(struct lease *lease, uint64_t now);
+/* The lease's deadline anew, from what it waits for on its way back. */
+void release_schedule(struct lease *lease);
+/* The kernel waits for descriptors: shows it, and has their holders looked for. Once; nothing happens the next time. */
+void release_linger(struct lease *lease);
 
 /* ---- revoke.c ---- */
 
-/* Takes an active or violated lease back: the client is asked first. `why` is for people. It may be freed on return. */
+/*
+ * Takes a lease back: the client is asked first. `why` is for people. One that is being prepared is called off; one that is
+ * on its way back already is asked for more firmly; one that is being taken back stays as it is. It may be freed on return.
+ */
 void revoke_begin(struct lease *lease, const char *why);
+/* The time is over: the next means. */
+void revoke_expire(struct lease *lease);
+/*
+ * Who has the devices is known (`who`: as a part of a sentence, or empty). Returns true if that was for the report of a
+ * revocation, which is published then.
+ */
+bool revoke_report(struct lease *lease, const char *who);
 
 /* ---- holders.c ---- */
 

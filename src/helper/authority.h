@@ -41,6 +41,14 @@ struct authority_device {
 };
 
 /*
+ * Whether the client may be signalled for keeping the device that was like `snapshot` before it was prepared; with `kill` by
+ * SIGKILL. Goes by the snapshot alone: sysfs would block, for the device is being unbound. With OK, *ret_pidfd is of the
+ * process that connected, and the caller's. Never blocks.
+ */
+void authority_judge_signal(const struct authority *authority, int client_fd, const struct device_state *snapshot,
+			    bool kill, int *ret_pidfd, struct authority_answer *ret);
+
+/*
  * Whether the client may have `device`; with a `bystander`, whether that may be parked for it. Decides by facts that were
  * read; pure but for the socket's credentials. Never blocks.
  */

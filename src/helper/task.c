@@ -30,17 +30,17 @@ static struct outcome outcome_of(enum helper_status status, enum helper_step ste
 	return (struct outcome){ .status = status, .step = step, .error = -r };
 }
 
-/* What only the look for holders needs. Dropping what one has can't fail. */
-static void drop_looking(void)
+/* What only the look for holders needs, and signals, which no worker sends. Dropping what one has can't fail. */
+static void drop_unneeded(void)
 {
-	static const cap_value_t looking[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
+	static const cap_value_t unneeded[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL };
 	cap_t capabilities = cap_get_proc();
 
 	if (!capabilities)
 		return;
-	(void)cap_set_flag(capabilities, CAP_EFFECTIVE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
-	(void)cap_set_flag(capabilities, CAP_PERMITTED, ARRAY_SIZE(looking), looking, CAP_CLEAR);
-	(void)cap_set_flag(capabilities, CAP_INHERITABLE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_EFFECTIVE, ARRAY_SIZE(unneeded), unneeded, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_PERMITTED, ARRAY_SIZE(unneeded), unneeded, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_INHERITABLE, ARRAY_SIZE(unneeded), unneeded, CAP_CLEAR);
 	(void)cap_set_proc(capabilities);
 	cap_free(capabilities);
 }
@@ -120,7 +120,7 @@ void task_judge(void *userdata, int channel)
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
-	drop_looking();
+	drop_unneeded();
 	judge(userdata, &report);
 	worker_say(channel, &report);
 }
@@ -246,7 +246,7 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
-	drop_looking();
+	drop_unneeded();
 	run_transition(&move, transition, &report.outcome, gone);
 	bus_device_close(&move.device);
 	if (report.outcome.status == HELPER_IN_USE)
