@@ -21,7 +21,8 @@ static bool is_alone(struct list_link *devices, const struct device *device)
 
 /*
  * The kernel lists methods once, when it finds the device: the first function of a slot is alone on its bus at that moment,
- * and keeps a "bus" that would be refused.
+ * and keeps a "bus" that would be refused. Of a device that is alone it says all there is to say: without a method, the reset of
+ * its bus does not work, or the administrator does not want it.
  */
 enum reset_scope reset_scope_of(struct list_link *devices, const struct device *device)
 {
@@ -29,7 +30,9 @@ enum reset_scope reset_scope_of(struct list_link *devices, const struct device *
 		return RESET_SCOPE_FUNCTION;
 	if (!device->upstream[0])
 		return RESET_SCOPE_NONE;
-	return device->reset_methods && is_alone(devices, device) ? RESET_SCOPE_FUNCTION : RESET_SCOPE_BUS;
+	if (!is_alone(devices, device))
+		return RESET_SCOPE_BUS;
+	return device->reset_methods ? RESET_SCOPE_FUNCTION : RESET_SCOPE_NONE;
 }
 
 const char *reset_scope_name(enum reset_scope scope)

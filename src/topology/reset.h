@@ -10,7 +10,7 @@
 #include "topology/device.h"
 
 enum reset_scope {
-	RESET_SCOPE_NONE, /* no method of its own, and no bridge above that could reset its bus */
+	RESET_SCOPE_NONE, /* no method of its own, and nothing that could be reset with it */
 	RESET_SCOPE_FUNCTION, /* it has a method of its own, or is alone on a bus that can be reset */
 	RESET_SCOPE_BUS, /* only together with all that is below the bridge above it */
 };
