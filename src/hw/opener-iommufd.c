@@ -175,9 +175,10 @@ static int iommufd_reset_buses(int dev_fd, const struct opener_device *devices, 
 	struct opened opened;
 	int r = iommufd_open(dev_fd, devices, n_devices, &opened, failed, failed_size);
 
-	*ret = (struct bus_reset){ .asked = false };
+	/* A kernel with iommufd, but without VFIO's character devices. */
+	*ret = (struct bus_reset){ .asked = r == -EOPNOTSUPP, .error = r == -EOPNOTSUPP ? ENODEV : 0 };
 	if (r < 0)
-		return r;
+		return ret->asked ? 0 : r;
 	r = bind_all(&opened, devices, failed, failed_size);
 	if (r == 0)
 		reset_marked(&opened, devices, ret, failed, failed_size);
