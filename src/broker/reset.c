@@ -140,8 +140,8 @@ static void refuse_scope(const struct device *device, const struct group_terms *
 
 	if (set->scope == RESET_SCOPE_NONE) {
 		refusal_set(refusal, REFUSAL_RESET_SCOPE,
-			    "%s can't be reset: it has no method of its own, and no bridge above it that could reset "
-			    "its bus; Reset=prefer in %s:%u would grant it as it was left",
+			    "%s can't be reset: it has no method of its own, and is on no bus that could be reset; "
+			    "Reset=prefer in %s:%u would grant it as it was left",
 			    device->id.address, terms->file, terms->line);
 		return;
 	}
