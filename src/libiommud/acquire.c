@@ -146,24 +146,32 @@ EXPORT int iommud_release(struct iommud *connection, uint64_t lease_id)
 	return iommud_call(connection, "io.iommud.Release", parameters, NULL);
 }
 
-EXPORT int iommud_revoke(struct iommud *connection, uint64_t lease_id, const char *reason)
+static int revocation_encode(uint64_t lease_id, const char *reason, json_object **ret)
 {
-	_cleanup_json_ json_object *parameters = json_object_new_object();
-	_cleanup_reply_ struct iommud_reply reply = { 0 };
+	_cleanup_json_ json_object *object = json_object_new_object();
 	json_object *number = json_object_new_int64((int64_t)lease_id);
-	int r = lease_id > INT64_MAX ? -EINVAL : 0;
+	int r;
 
-	if (!parameters || !number || json_object_object_add(parameters, "lease", number) < 0) {
+	if (!object || !number || json_object_object_add(object, "lease", number) < 0) {
 		json_object_put(number);
 		return -ENOMEM;
 	}
+	r = object_add_string(object, "reason", reason);
 	if (r == 0)
-		r = object_add_string(parameters, "reason", reason);
+		*ret = TAKE_PTR(object);
+	return r;
+}
+
+EXPORT int iommud_revoke(struct iommud *connection, uint64_t lease_id, const char *reason)
+{
+	_cleanup_json_ json_object *parameters = NULL;
+	const char *text;
+	bool continues;
+	int r = connection && lease_id <= INT64_MAX ? revocation_encode(lease_id, reason, &parameters) : -EINVAL;
+
 	if (r == 0)
 		r = iommud_call_send(connection, "io.iommud.Revoke", parameters, false);
 	if (r == 0)
-		r = iommud_call_receive(connection, &reply);
-	if (r != 0)
-		return r;
-	return reply.continues || reply.message.n_fds > 0 ? iommud_break(connection, -EPROTO) : 0;
+		r = iommud_call_receive_text(connection, &text, &continues);
+	return r == 0 && continues ? iommud_break(connection, -EPROTO) : r;
 }

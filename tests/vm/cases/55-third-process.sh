@@ -24,7 +24,6 @@ User=carol
 [Grant]
 Action=allow
 END
-socket=$state/pass
 # Others' users must get at it.
 chmod 755 "$state"
 
