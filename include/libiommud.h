@@ -2,8 +2,8 @@
 /*
  * libiommud: ask iommud for devices, and receive their descriptors.
  *
- * Blocking: every call waits for the daemon's answer, without a limit of its own (the daemon has limits for its steps and
- * refuses with IOMMUD_ERROR_TIMED_OUT). Signals do not interrupt a wait. SIGPIPE is never raised.
+ * Blocking: every call waits for the daemon's answer, without a limit of its own (the daemon has limits for its steps, and
+ * for a wait that was asked for by iommud_request::wait_sec, and refuses with IOMMUD_ERROR_TIMED_OUT). Signals do not interrupt a wait. SIGPIPE is never raised.
  *
  * Threads: a connection and the leases acquired over it must be used by one thread at a time; different connections are
  * independent. The library has no global state. Descriptors are always close-on-exec.
@@ -106,6 +106,8 @@ enum iommud_error {
 	IOMMUD_ERROR_PREPARE_FAILED = 13,
 	IOMMUD_ERROR_INVALID_CALL = 14, /* the daemon does not understand: method, parameter or message */
 	IOMMUD_ERROR_RESET_SCOPE_CONFLICT = 15, /* it can't be reset without devices that others have */
+	IOMMUD_ERROR_NO_SUCH_POOL = 16,
+	IOMMUD_ERROR_POOL_EXHAUSTED = 17, /* fewer devices are free than were asked for */
 };
 
 /* The kind of an error's full name ("io.iommud.DeniedByPolicy"). IOMMUD_ERROR_NONE for NULL. Thread-safe. */
@@ -130,17 +132,24 @@ const char *iommud_error_parameters(const struct iommud *connection);
  */
 struct iommud_request {
 	size_t size;
-	const char *const *devices; /* addresses: "0000:01:00.0" */
+	const char *const *devices; /* addresses: "0000:01:00.0"; none with a pool */
 	size_t n_devices;
+	const char *pool; /* any free devices of this pool of the policy's, or NULL: `devices` */
+	size_t count; /* how many of the pool; 0 means 1 */
+	const int *numa_node; /* where those of the pool are preferred, or NULL: anywhere */
+	unsigned int wait_sec; /* how long to wait, in line, for what others have: seconds up to 3600, 0: not at all */
 	const char *backend; /* "iommufd", "legacy", or NULL: the best there is */
 	const char *consent; /* token of Explain or of IOMMUD_ERROR_CONSENT_REQUIRED, or NULL */
 };
 
 /*
  * Takes the devices of `request`. *ret is the caller's, iommud_lease_free(). The lease lives until it is released or the
- * connection is closed. 0, IOMMUD_REFUSED or a negative errno; -EINVAL for a request without devices or a `size` that
- * never was, -E2BIG for one whose newer members, unknown to this library, are not zero. May take as long as a device
- * needs to be reset or a driver to let go. After a fault, close the connection: the daemon may have granted the lease.
+ * connection is closed. 0, IOMMUD_REFUSED or a negative errno; -EINVAL for a request with neither devices nor a pool, or
+ * both, or with `count` or `numa_node` but no pool, or a `size` that never was, -E2BIG for one whose newer members, unknown
+ * to this library, are not zero. Blocks for as long as a device needs to be reset or a driver to let go, and before that
+ * for up to `wait_sec`: when that is over it is IOMMUD_ERROR_TIMED_OUT. Who waits is served in order of arrival; to stop
+ * waiting earlier is to close the connection (shutdown(2) of iommud_get_fd() from another thread or a signal's handler makes
+ * the call return -ECONNRESET). After a fault, close the connection: the daemon may have granted the lease.
  */
 int iommud_acquire(struct iommud *connection, const struct iommud_request *request, struct iommud_lease **ret);
 
@@ -186,7 +195,7 @@ uint64_t iommud_lease_id(const struct iommud_lease *lease);
 const char *iommud_lease_backend(const struct iommud_lease *lease); /* "iommufd" or "legacy" */
 const char *iommud_lease_label(const struct iommud_lease *lease);
 
-/* The devices, in the order of the request. An `index` from iommud_lease_n_devices() on gives NULL, -1 or UINT32_MAX. */
+/* The devices, in the order of the request; of a pool, the order says nothing. An `index` from iommud_lease_n_devices() on gives NULL, -1 or UINT32_MAX. */
 size_t iommud_lease_n_devices(const struct iommud_lease *lease);
 const char *iommud_lease_device_address(const struct iommud_lease *lease, size_t index);
 uint32_t iommud_lease_device_group(const struct iommud_lease *lease, size_t index);

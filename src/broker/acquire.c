@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a request to the descriptors: judge, take the group, have the helper bind drivers, wait until udev has made the
- * nodes ours, open, judge again, hand out. Whatever step fails, what was done before it is undone by release.c, and the
+ * From a lease that was just made to its descriptors: have the helper bind drivers, wait until udev has made the nodes ours,
+ * open, judge again, hand out. Whatever step fails, what was done before it is undone by release.c, and the
  * client gets one answer. An acquire owns its lease until it is active.
  */
 #include <errno.h>
@@ -12,22 +12,27 @@
 #include "broker/internal.h"
 #include "util/log.h"
 
-static void free_texts(char **texts)
-{
-	for (char **text = texts; text && *text; text++)
-		free(*text);
-	free(texts);
-}
-
-static struct acquire *acquire_free(struct acquire *acquire)
+struct acquire *acquire_free(struct acquire *acquire)
 {
 	if (!acquire)
 		return NULL;
 	refusal_clear(&acquire->refusal);
-	free_texts(acquire->devices);
-	free(acquire->consent);
+	demand_free(acquire->demand);
 	free(acquire);
 	return NULL;
+}
+
+/* The device that was chosen can't be had after all: the client asked for any, so another one is tried. */
+static void acquire_turn_elsewhere(struct acquire *acquire)
+{
+	struct broker *broker = acquire->lease->broker;
+	struct lease *lease = acquire->lease;
+	struct demand *demand = TAKE_PTR(acquire->demand);
+
+	lease->acquire = NULL;
+	acquire_free(acquire);
+	release_failed(lease);
+	demand_try(broker, demand);
 }
 
 /* The way out without a lease: the client is told, the rest is release.c's. */
@@ -38,6 +43,10 @@ static void acquire_fail(struct acquire *acquire, int error)
 
 	event_lease(lease, LOG_NOTICE, "leaseFailed", "lease %llu was not granted: %s", (unsigned long long)lease->id,
 		    refusal->kind ? refusal->message : strerror(-error));
+	if (acquire->done && acquire->elsewhere) {
+		acquire_turn_elsewhere(acquire);
+		return;
+	}
 	lease->acquire = NULL;
 	if (acquire->done)
 		acquire->done(acquire->userdata, refusal->kind ? 0 : error, NULL, NULL, refusal->kind ? refusal : NULL);
@@ -70,8 +79,8 @@ static int acquire_judge_again(struct acquire *acquire, const struct identity *i
 	struct lease *lease = acquire->lease;
 	struct judgement again = {
 		.identity = identity,
-		.devices = (const char *const *)acquire->devices,
-		.consent = acquire->consent,
+		.devices = acquire->demand->devices,
+		.consent = acquire->demand->consent,
 		.backend = lease->opener->name,
 		.self = lease,
 	};
@@ -213,6 +222,12 @@ static void acquire_prepared(struct acquire *acquire)
 	acquire_open(acquire);
 }
 
+/* Another device may fare better: the host uses this one, or a step failed on it, its reset perhaps. */
+static bool is_about_the_device(const struct helper_reply *reply)
+{
+	return reply->status == HELPER_IN_USE || reply->status == HELPER_FAULT || reply->status == HELPER_BUSY;
+}
+
 /* Also names the rule that allowed it, as far as it can be told now. */
 static void refuse_unprepared(struct acquire *acquire, const struct lease_device *device,
 			      const struct helper_reply *reply)
@@ -225,6 +240,8 @@ static void refuse_unprepared(struct acquire *acquire, const struct lease_device
 	if (lease->peer && present)
 		judge_decide(lease->broker, present, lease->peer->identity, &decision);
 	refusal_from_helper(&acquire->refusal, device, reply, &decision);
+	if (acquire->demand->pool && is_about_the_device(reply))
+		acquire->elsewhere = pool_set_aside(acquire->demand, ruled->id.address) == 0;
 }
 
 static void prepare_replied(void *userdata, int error, const struct helper_reply *reply)
@@ -292,7 +309,7 @@ static void send_requests(struct acquire *acquire)
 		acquire_fail(acquire, r);
 }
 
-static void acquire_prepare(struct acquire *acquire)
+void acquire_prepare(struct acquire *acquire)
 {
 	struct lease *lease = acquire->lease;
 
@@ -348,124 +365,7 @@ void acquire_call_off(struct acquire *acquire, const char *why)
 	memcpy(acquire->refusal.device, lease->devices[0]->id.address, sizeof(acquire->refusal.device));
 	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "revoked");
 	acquire->refusal.number = ECANCELED;
+	acquire->elsewhere = false;
 	if (acquire->n_waiting == 0 && !acquire->opening)
 		acquire_fail(acquire, -ECANCELED);
-}
-
-static char **copy_texts(const char *const *texts, size_t n)
-{
-	char **copy = calloc(n + 1, sizeof(*copy));
-
-	for (size_t i = 0; copy && i < n; i++) {
-		copy[i] = strdup(texts[i]);
-		if (!copy[i]) {
-			free_texts(copy);
-			return NULL;
-		}
-	}
-	return copy;
-}
-
-static struct acquire *acquire_new(const struct acquire_request *request, const struct judgement *judgement,
-				   const struct policy *policy)
-{
-	struct acquire *acquire = calloc(1, sizeof(*acquire));
-
-	if (!acquire)
-		return NULL;
-	acquire->devices = copy_texts(request->devices, request->n_devices);
-	acquire->consent = request->consent ? strdup(request->consent) : NULL;
-	acquire->backends = judgement->backends;
-	memcpy(acquire->digest, policy_digest(policy), DIGEST_SIZE);
-	if (!acquire->devices || (request->consent && !acquire->consent))
-		return acquire_free(acquire);
-	return acquire;
-}
-
-/* Builds privately, publishes last: a lease is in the lists only when nothing can fail any more. */
-static int lease_begin(struct broker *broker, struct peer *peer, const struct acquire_request *request,
-		       const struct judgement *judgement, struct acquire **ret)
-{
-	struct lease *lease = lease_make(broker, peer, judgement, request->n_devices);
-	struct acquire *acquire = acquire_new(request, judgement, broker->policy);
-	int r = lease && acquire ? 0 : -ENOMEM;
-
-	if (r == 0)
-		r = reset_reserve(broker, lease);
-	if (r == 0)
-		r = quota_take(&broker->quota, peer->identity->uid);
-	if (r == 0) {
-		r = groups_hold(broker, lease);
-		if (r < 0)
-			quota_give(&broker->quota, peer->identity->uid);
-	}
-	if (r < 0) {
-		lease_free(lease);
-		acquire_free(acquire);
-		return r;
-	}
-	lease->id = ++broker->last_lease;
-	lease->acquire = acquire;
-	acquire->lease = lease;
-	list_append(&broker->leases, &lease->link);
-	list_append(&peer->leases, &lease->peer_link);
-	*ret = acquire;
-	return 0;
-}
-
-static bool is_repeated(const struct acquire_request *request)
-{
-	for (size_t i = 0; i < request->n_devices; i++)
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(request->devices[i], request->devices[j]) == 0)
-				return true;
-	return false;
-}
-
-static void check_request(struct broker *broker, struct peer *peer, const struct acquire_request *request,
-			  struct refusal *refusal)
-{
-	if (request->n_devices == 0 || request->n_devices > OPENER_DEVICES_MAX || is_repeated(request)) {
-		snprintf(refusal->word, sizeof(refusal->word), "devices");
-		refusal->number = OPENER_DEVICES_MAX;
-		refusal_set(refusal, REFUSAL_QUOTA, "a request names 1 to %d different devices", OPENER_DEVICES_MAX);
-	} else if (quota_count(&broker->quota, peer->identity->uid) >= broker->limits.leases_per_uid) {
-		snprintf(refusal->word, sizeof(refusal->word), "leases");
-		refusal->number = broker->limits.leases_per_uid;
-		refusal_set(refusal, REFUSAL_QUOTA,
-			    "uid %u has %u leases, as many as MaxLeasesPerUser= in iommud.conf admits; release one",
-			    peer->identity->uid, broker->limits.leases_per_uid);
-	}
-}
-
-void broker_acquire(struct broker *broker, struct peer *peer, const struct acquire_request *request,
-		    acquire_done_fn done, void *userdata)
-{
-	const char *devices[OPENER_DEVICES_MAX + 1] = { NULL };
-	struct judgement judgement = {
-		.identity = peer->identity,
-		.devices = devices,
-		.backend = request->backend,
-		.consent = request->consent,
-	};
-	struct acquire *acquire = NULL;
-	int r = 0;
-
-	check_request(broker, peer, request, &judgement.refusal);
-	if (!judgement.refusal.kind) {
-		memcpy(devices, request->devices, request->n_devices * sizeof(*devices));
-		r = judge(broker, &judgement);
-	}
-	if (r == 0 && !judgement.refusal.kind)
-		r = lease_begin(broker, peer, request, &judgement, &acquire);
-	if (r < 0 || judgement.refusal.kind) {
-		if (r == 0)
-			event_denied(broker, peer->identity, &judgement.refusal);
-		done(userdata, r, NULL, NULL, r < 0 ? NULL : &judgement.refusal);
-		refusal_clear(&judgement.refusal);
-		return;
-	}
-	acquire->done = done;
-	acquire->userdata = userdata;
-	acquire_prepare(acquire);
 }

@@ -27,6 +27,7 @@ int broker_set_policy(struct broker *broker, struct policy *policy, char *refuse
 	broker->policy = policy;
 	list_for_each(group, registry_groups(broker->registry), link)
 		watch_judge_group(broker, group->id);
+	wait_touch_all(broker);
 	event_publish(broker, LOG_INFO,
 		      (struct broker_event){ .name = "policyLoaded",
 					     .group = -1,
@@ -62,6 +63,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 	broker->userdata = config->userdata;
 	broker->retry_usec = UINT64_MAX;
 	list_init(&broker->leases);
+	list_init(&broker->waiting);
 	/* Blocking for the threads that write, so that no result is lost; not for us. */
 	if (pipe2(broker->completion_fd, O_CLOEXEC) < 0 || fcntl(broker->completion_fd[0], F_SETFL, O_NONBLOCK) < 0) {
 		int r = -errno;
@@ -106,7 +108,8 @@ void broker_dispatch(struct broker *broker)
 
 uint64_t broker_next_deadline(const struct broker *broker)
 {
-	uint64_t next = broker->retry_usec;
+	uint64_t waiting = wait_next_deadline(broker);
+	uint64_t next = waiting < broker->retry_usec ? waiting : broker->retry_usec;
 	const struct lease *lease;
 
 	list_for_each(lease, &broker->leases, link)
@@ -155,6 +158,7 @@ void broker_expire(struct broker *broker, uint64_t now)
 	list_for_each_safe(lease, following, &broker->leases, link)
 		if (lease->deadline_usec <= now)
 			lease_expire(lease, now);
+	wait_expire(broker, now);
 }
 
 const struct lease *broker_find_lease(struct broker *broker, const struct peer *peer, uint64_t id)

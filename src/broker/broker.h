@@ -4,8 +4,9 @@
  * clients are peers, answers are callbacks. Everything runs on the caller's thread (one opener, which may block, runs on a
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
- * Where to look: judge.c decides, reset.c what is reset first, acquire.c takes, release.c gives back, revoke.c takes back,
- * watch.c follows the devices, recover.c cleans up after a helper or a former broker, events.c tells everybody.
+ * Where to look: request.c takes a request in, judge.c decides, reset.c what is reset first, wait.c has it wait, acquire.c
+ * takes, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
+ * former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
 #define IOMMUD_BROKER_BROKER_H
@@ -58,7 +59,8 @@ struct broker *broker_free(struct broker *broker);
 /* Poll for reading, then dispatch: results of opener threads. */
 int broker_get_fd(const struct broker *broker);
 void broker_dispatch(struct broker *broker);
-/* Microseconds of CLOCK_MONOTONIC at which broker_expire() must be called; UINT64_MAX: never. Ask after each dispatch. */
+/* Microseconds of CLOCK_MONOTONIC at which broker_expire() must be called; 0: at once, UINT64_MAX: never. Ask after each
+ * dispatch. */
 uint64_t broker_next_deadline(const struct broker *broker);
 void broker_expire(struct broker *broker, uint64_t now_usec);
 
@@ -95,8 +97,12 @@ bool peer_may_see_event(const struct peer *peer, const struct broker_event *even
 /* ---- requests ---- */
 
 struct acquire_request {
-	const char *const *devices; /* addresses */
+	const char *const *devices; /* addresses; or none of them and a pool */
 	size_t n_devices;
+	const char *pool; /* NULL: devices are named */
+	size_t count; /* of devices of the pool */
+	int numa_node; /* where they are preferred, -1: anywhere */
+	unsigned int wait_sec; /* how long to wait for what somebody else has, 0: not at all */
 	const char *backend; /* "auto", "iommufd", "legacy"; NULL: auto */
 	const char *consent; /* the token, NULL: none */
 };
@@ -108,7 +114,13 @@ struct acquire_request {
 typedef void (*acquire_done_fn)(void *userdata, int error, const struct lease *lease, struct opened *opened,
 				const struct refusal *refusal);
 
-/* May call `done` before it returns. One at a time for a peer. */
+/*
+ * May call `done` before it returns. One at a time for a peer. Of devices of a pool, those on the NUMA node come first,
+ * then those of which the node is not known, then the others, each in the order of their addresses.
+ *
+ * A request that waits is granted in order of arrival: until then nobody who came later gets a group that it waits for. It
+ * counts as a lease of its uid's. Root, too, waits in line.
+ */
 void broker_acquire(struct broker *broker, struct peer *peer, const struct acquire_request *request,
 		    acquire_done_fn done, void *userdata);
 

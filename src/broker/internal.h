@@ -28,6 +28,7 @@ struct broker {
 	void *userdata;
 
 	struct list_link leases; /* lease::link */
+	struct list_link waiting; /* demand::link, in order of arrival */
 	uint64_t last_lease;
 	uint64_t last_sequence;
 	struct quota quota;
@@ -46,20 +47,53 @@ struct peer {
 	const struct identity *identity;
 	int socket_fd;
 	struct list_link leases; /* lease::peer_link */
+	struct demand *waiting; /* NULL: it has none that waits */
+};
+
+/*
+ * A request in the broker's own copy, from its arrival to its one answer: it is judged, waits perhaps, and goes over to the
+ * acquire when it is granted. While it waits it holds nothing but its place in the queue.
+ */
+struct demand {
+	struct list_link link; /* broker::waiting */
+	struct peer *peer;
+	acquire_done_fn done;
+	void *userdata;
+	const char *devices[OPENER_DEVICES_MAX + 1]; /* as requested, or chosen from the pool; NULL-terminated */
+	char **named; /* what `devices` points to, or */
+	char chosen[OPENER_DEVICES_MAX][DEVICE_ADDRESS_MAX];
+	char *pool; /* NULL: devices were named */
+	size_t count; /* of the pool's devices */
+	int numa_node; /* that is preferred, -1: none */
+	char *backend;
+	char *consent;
+	unsigned int wait_sec; /* 0: it does not wait */
+
+	/* wait.c */
+	bool waits; /* it is in the queue, and counted against its uid */
+	bool touched; /* something that it waits for may have changed */
+	uint64_t deadline_usec;
+	struct refusal refusal; /* why it waits */
+	unsigned int *claims; /* groups that nobody who came later gets before it */
+	size_t n_claims;
+
+	/* pool.c: devices of the pool that were chosen, and could not be prepared */
+	char (*set_aside)[DEVICE_ADDRESS_MAX];
+	size_t n_set_aside;
 };
 
 /* An acquire under way: from the request to its one answer. It owns itself; acquire.c makes an end of it. */
 struct acquire {
 	struct lease *lease;
+	struct demand *demand; /* owned */
 	acquire_done_fn done; /* NULL: the client is gone, nobody waits */
 	void *userdata;
 	size_t n_waiting; /* replies of the helper that are out */
 	bool parking; /* these are of bystanders; the devices themselves are still to be prepared */
 	bool opening; /* an opener thread is under way */
+	bool elsewhere; /* the pool may have another device than the one that was refused */
 	struct refusal refusal; /* why it ends without a lease */
 	unsigned int backends; /* that request and rules leave over */
-	char **devices; /* as requested, NULL-terminated */
-	char *consent;
 	uint8_t digest[DIGEST_SIZE]; /* of the policy that judged it */
 };
 
@@ -86,6 +120,7 @@ struct judgement {
 	const char *backend;
 	const char *consent;
 	const struct lease *self; /* the lease that asks again before it sends: it does not stand in its own way */
+	const struct demand *demand; /* those that wait in front of it go first; NULL: all that wait */
 
 	struct refusal refusal; /* REFUSAL_NONE: granted */
 	const char *label; /* borrowed from policy or identity; NULL: none */
@@ -131,6 +166,49 @@ int park_plan(struct broker *broker, const struct judgement *judgement, struct p
 /* Whether the text is in the list (NULL-terminated, may be NULL). */
 bool text_is_listed(const char *const *list, const char *text);
 
+/* ---- request.c: a demand's way to an acquire ---- */
+
+/* Judges it, with the outcome: an acquire, a place in the queue, or its answer. It belongs to whatever came of it. */
+void demand_try(struct broker *broker, struct demand *demand);
+/* The answer without a lease; frees it. The refusal stays the caller's; NULL: `error` is a fault. */
+void demand_answer(struct demand *demand, int error, const struct refusal *refusal);
+/* Accepts NULL, returns NULL. It must not wait. */
+struct demand *demand_free(struct demand *demand);
+
+/* ---- pool.c: which devices of a pool ---- */
+
+/*
+ * Chooses and judges: judgement->devices are demand->devices then, and granted; or the refusal says what the pool lacks.
+ * Then demand->claims become the groups of those that the client could have once they are free. 0 or a negative errno.
+ */
+int pool_choose(struct broker *broker, struct demand *demand, struct judgement *judgement);
+/* It could not be prepared: the demand does not try it again. -ENOMEM. */
+int pool_set_aside(struct demand *demand, const char *address);
+/* Whether a device of the group belongs to the pool. */
+bool pool_touches_group(const struct broker *broker, const char *pool, unsigned int group);
+
+/* ---- wait.c: who waits for what, in order of arrival ---- */
+
+/* Takes its place in the queue, or keeps it, for the reason of `refusal` (taken over unless it fails). -ENOMEM. */
+int wait_join(struct broker *broker, struct demand *demand, struct refusal *refusal);
+/* What it claims from now on (taken over); those behind it are judged again for what it claims no longer. */
+void wait_claim(struct broker *broker, struct demand *demand, unsigned int *claims, size_t n);
+/* Gives its place up; those behind it are judged again. Does nothing for one that does not wait. */
+void wait_leave(struct demand *demand);
+/* Its client is gone: frees it. */
+void wait_abandon(struct demand *demand);
+/* The first of those in front of `demand` (NULL: of all) that claims the group. NULL: none does. */
+const struct demand *wait_claimant(const struct broker *broker, unsigned int group, const struct demand *demand);
+/* Refuses a device that nobody has, but that others asked for first, and wait for, or for more that includes it. */
+void wait_check(const struct broker *broker, const struct judgement *judgement, const struct device *device,
+		struct refusal *refusal);
+/* A lease of the group ended, or a device of it changed: who waits for it is judged again, soon, by broker_expire(). */
+void wait_touch(struct broker *broker, unsigned int group);
+void wait_touch_all(struct broker *broker);
+uint64_t wait_next_deadline(const struct broker *broker);
+/* Judges those that were touched, in order, and sends away those whose time is over. */
+void wait_expire(struct broker *broker, uint64_t now);
+
 /* ---- reset.c: whether a device is reset before it is handed out ---- */
 
 /* What handing `device` to `uid` takes, by a rule with that Reset=. */
@@ -158,6 +236,11 @@ int groups_hold(struct broker *broker, struct lease *lease);
 void groups_let_go(struct broker *broker, struct lease *lease);
 
 /* ---- acquire.c ---- */
+
+/* Begins to prepare a lease that was just made. */
+void acquire_prepare(struct acquire *acquire);
+/* Of one without a lease; also frees its demand. Accepts NULL, returns NULL. */
+struct acquire *acquire_free(struct acquire *acquire);
 
 /* The client of a lease that is being prepared is gone: nobody is answered, what comes back is undone. */
 void acquire_abandon(struct acquire *acquire);

@@ -127,6 +127,7 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 
 	if ((first && !held) || text_equals(present, label))
 		return 0;
+	refusal->passes = held;
 	refusal_set(refusal, REFUSAL_LABEL_MISMATCH, "group %u %s the label %s%s, but %s would get %s by %s:%u",
 		    device->group->id, held ? "carries" : "would get", text_or(present, "(none)"),
 		    held ? " until its last device is back" : "", device->id.address, text_or(label, "(none)"),
@@ -145,6 +146,7 @@ static void refuse_lingering(const struct device *device, const struct lease *ho
 	for (size_t i = 0; i < holders->n; i++)
 		strcat(strcat(who, i ? ", " : ""), holders->texts[i]);
 	refusal->state = holder->state;
+	refusal->passes = true;
 	refusal->holders = *holders;
 	refusal_set(
 		refusal, REFUSAL_BUSY,
@@ -175,6 +177,7 @@ static void check_holder(struct broker *broker, const struct judgement *judgemen
 	else
 		snprintf(who, sizeof(who), "another user");
 	refusal->state = holder->state;
+	refusal->passes = true;
 	snprintf(refusal->holder, sizeof(refusal->holder), "%s", who);
 	refusal_set(refusal, REFUSAL_BUSY, "%s: group %u is %s, held by %s; it is free again when that client lets go",
 		    device->id.address, device->group->id, lease_state_name(holder->state), who);
@@ -379,6 +382,8 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 		judgement->label = label;
 	judgement->backends &= decision.backends;
 	check_holder(broker, judgement, device, refusal);
+	if (!refusal->kind)
+		wait_check(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		r = check_scope(device, decision.scope, refusal);
 	if (r == 0 && !refusal->kind)

@@ -40,6 +40,8 @@ struct peer *peer_free(struct peer *peer)
 
 	if (!peer)
 		return NULL;
+	if (peer->waiting)
+		wait_abandon(peer->waiting);
 	list_for_each_safe(lease, following, &peer->leases, peer_link)
 		lose_client(lease);
 	free(peer);

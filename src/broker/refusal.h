@@ -28,6 +28,8 @@ enum refusal_kind {
 	REFUSAL_BACKEND_UNAVAILABLE, /* word: the backend */
 	REFUSAL_QUOTA, /* word: what, number: the limit */
 	REFUSAL_TIMED_OUT, /* word: the step */
+	REFUSAL_NO_SUCH_POOL, /* pool */
+	REFUSAL_POOL_EXHAUSTED, /* pool, number: how many are free, n_wanted */
 	REFUSAL_PREPARE_FAILED, /* device, word: the step, number: errno */
 	REFUSAL_RESET_SCOPE, /* device, reset_set */
 };
@@ -58,6 +60,9 @@ struct refusal {
 	uint64_t number;
 	enum lease_state state;
 	bool host_has_it; /* no lease is the reason */
+	bool passes; /* it is over when others give back or have had their turn: to wait may help */
+	char pool[POLICY_POOL_NAME_MAX + 1];
+	size_t n_wanted;
 	char holder[128];
 	struct lease_holders holders; /* of a lease that lingers, if they are known; instead of `holder` */
 	char token[DIGEST_HEX_SIZE];

@@ -33,6 +33,8 @@ static void lease_end(struct lease *lease, enum lease_state state)
 	lease_free(lease);
 	for (size_t i = 0; i < n; i++)
 		watch_judge_group(broker, groups[i]);
+	for (size_t i = 0; i < n; i++)
+		wait_touch(broker, groups[i]);
 }
 
 static bool has_transactions(const struct lease *lease)

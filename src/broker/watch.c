@@ -114,6 +114,7 @@ static void registry_changed(void *userdata, enum registry_change change, const 
 		past_forget(&broker->past, device->id.address);
 	publish_change(broker, change, device, former_driver);
 	watch_judge_group(broker, group);
+	wait_touch(broker, group);
 }
 
 void watch_begin(struct broker *broker)

@@ -163,8 +163,10 @@ int verb_acquire(const struct options *options, int n_arguments, char **argument
 {
 	_cleanup_connection_ struct iommud *connection = NULL;
 	_cleanup_lease_ struct iommud_lease *lease = NULL;
-	int code = connect_daemon(options, &connection), r;
+	int code = check_devices(options, "acquire", n_arguments), r;
 
+	if (code == EXIT_DONE)
+		code = connect_daemon(options, &connection);
 	if (code == EXIT_DONE)
 		code = take_devices(options, connection, arguments, n_arguments, &lease);
 	if (code != EXIT_DONE)

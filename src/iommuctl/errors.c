@@ -25,6 +25,7 @@ enum exit_code exit_code_of(enum iommud_error error)
 	/* Somebody has it: to wait may help. */
 	case IOMMUD_ERROR_BUSY:
 	case IOMMUD_ERROR_LABEL_MISMATCH:
+	case IOMMUD_ERROR_POOL_EXHAUSTED:
 		return EXIT_BUSY;
 	case IOMMUD_ERROR_NOT_VIABLE:
 		return EXIT_NOT_VIABLE;
@@ -37,6 +38,7 @@ enum exit_code exit_code_of(enum iommud_error error)
 	case IOMMUD_ERROR_BACKEND_UNAVAILABLE:
 	case IOMMUD_ERROR_PREPARE_FAILED:
 	case IOMMUD_ERROR_INVALID_CALL:
+	case IOMMUD_ERROR_NO_SUCH_POOL:
 		break;
 	}
 	return EXIT_FAILED;

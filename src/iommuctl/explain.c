@@ -64,6 +64,7 @@ static void add_device(const struct sheet *sheet, json_object *device)
 		sheet_add(sheet, "Reset set", STYLE_PLAIN, "none: it can't be reset");
 	if (reply_true(device, "quarantined"))
 		sheet_add(sheet, "Quarantined", STYLE_BAD, "yes: its last reset failed");
+	add_joined(sheet, "Pools", device, "pools");
 	if (reply_true(device, "bootDisplay"))
 		sheet_add(sheet, "Boot display", STYLE_PLAIN, "yes");
 	sheet_add(sheet, "State", STYLE_PLAIN, reply_text(device, "state"));

@@ -46,6 +46,8 @@ enum option_bits {
 	OPTION_CONSENT = 1 << 4,
 	OPTION_YES = 1 << 5,
 	OPTION_REASON = 1 << 6,
+	OPTION_POOL = 1 << 7, /* which devices, where addresses need not be given */
+	OPTION_WAIT = 1 << 8,
 };
 
 /* What the command line says. Texts are borrowed from it. */
@@ -59,6 +61,11 @@ struct options {
 	const char *backend;
 	const char *consent;
 	bool yes;
+	const char *pool;
+	unsigned int count; /* of the pool; 0: not given */
+	int numa_node; /* of the pool */
+	bool with_numa_node;
+	unsigned int wait_sec; /* 0: not given */
 	const char *reason;
 	bool help;
 	bool version;

@@ -5,10 +5,16 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "errors.h"
 #include "suggest.h"
+
+/* What the daemon takes at most. */
+#define COUNT_MAX 16
+#define WAIT_MAX 3600
+#define NUMA_NODE_MAX 65535
 
 enum option_key {
 	KEY_HELP = 256, /* beyond all characters, which getopt returns for unknown short options */
@@ -21,6 +27,10 @@ enum option_key {
 	KEY_BACKEND,
 	KEY_CONSENT,
 	KEY_YES,
+	KEY_POOL,
+	KEY_COUNT,
+	KEY_NUMA_NODE,
+	KEY_WAIT,
 	KEY_REASON,
 };
 
@@ -40,6 +50,11 @@ static const struct option_info {
 	{ "consent", KEY_CONSENT, required_argument, OPTION_CONSENT, "--consent=TOKEN",
 	  "what else is in the group is known: the token of explain" },
 	{ "yes", KEY_YES, no_argument, OPTION_YES, "--yes", "the same, whatever it is" },
+	{ "pool", KEY_POOL, required_argument, OPTION_POOL, "--pool=NAME", "any free device of this pool" },
+	{ "count", KEY_COUNT, required_argument, OPTION_POOL, "--count=N", "so many of the pool" },
+	{ "numa-node", KEY_NUMA_NODE, required_argument, OPTION_POOL, "--numa-node=N",
+	  "of the pool, those near this node first" },
+	{ "wait", KEY_WAIT, required_argument, OPTION_WAIT, "--wait=SECONDS", "wait, in line, for what others have" },
 	{ "reason", KEY_REASON, required_argument, OPTION_REASON, "--reason=TEXT",
 	  "why, for the client and the journal" },
 	{ "socket", KEY_SOCKET, required_argument, 0, "--socket=PATH", "iommud's socket" },
@@ -81,6 +96,28 @@ static int set_color(struct options *options, const char *word)
 	return 0;
 }
 
+/* Digits that are a number from `min` to `max`. Returns 0 or EXIT_USAGE. */
+static int set_number(const char *name, const char *text, unsigned int min, unsigned int max, unsigned int *ret)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long number = digits > 0 && digits < 10 ? strtoul(text, NULL, 10) : max + 1ul;
+
+	if (text[digits] || number < min || number > max)
+		return complain_usage("--%s takes a number from %u to %u, not '%s'", name, min, max, text);
+	*ret = (unsigned int)number;
+	return 0;
+}
+
+static int set_numa_node(struct options *options, const char *text)
+{
+	unsigned int node = 0;
+	int r = set_number("numa-node", text, 0, NUMA_NODE_MAX, &node);
+
+	options->numa_node = (int)node;
+	options->with_numa_node = r == 0;
+	return r;
+}
+
 /* Returns 0 or EXIT_USAGE. */
 static int option_set(struct options *options, enum option_key key, const char *argument)
 {
@@ -113,6 +150,15 @@ static int option_set(struct options *options, enum option_key key, const char *
 	case KEY_YES:
 		options->yes = true;
 		return 0;
+	case KEY_POOL:
+		options->pool = argument;
+		return 0;
+	case KEY_COUNT:
+		return set_number("count", argument, 1, COUNT_MAX, &options->count);
+	case KEY_NUMA_NODE:
+		return set_numa_node(options, argument);
+	case KEY_WAIT:
+		return set_number("wait", argument, 1, WAIT_MAX, &options->wait_sec);
 	case KEY_REASON:
 		options->reason = argument;
 		return 0;

@@ -90,9 +90,9 @@ static int pass_on_all(const struct iommud *connection, const struct descriptors
 	return r;
 }
 
-static bool is_descriptor(const char *entry)
+static bool is_of_lease(const char *entry)
 {
-	static const char *const beginnings[] = { "IOMMUD_IOMMU_FD=", "IOMMUD_CONTAINER_FD=", "IOMMUD_DEVICE_FD_",
+	static const char *const beginnings[] = { "IOMMUD_IOMMU_FD=", "IOMMUD_CONTAINER_FD=", "IOMMUD_DEVICE_",
 						  "IOMMUD_GROUP_FD_" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
@@ -107,7 +107,7 @@ static int clear_environment(void)
 	for (size_t i = 0; environ && environ[i];) {
 		_cleanup_free_ char *name = NULL;
 
-		if (!is_descriptor(environ[i])) {
+		if (!is_of_lease(environ[i])) {
 			i++;
 			continue;
 		}
@@ -142,6 +142,9 @@ static int set_environment(const struct iommud_lease *lease, const struct descri
 	if (r == 0)
 		r = set_number("IOMMUD_CONTAINER_FD", descriptors->container_fd);
 	for (size_t i = 0; i < descriptors->n_devices && r == 0; i++) {
+		snprintf(name, sizeof(name), "IOMMUD_DEVICE_%zu", i);
+		if (setenv(name, iommud_lease_device_address(lease, i), 1) < 0)
+			return -errno;
 		snprintf(name, sizeof(name), "IOMMUD_DEVICE_FD_%zu", i);
 		r = set_number(name, descriptors->device_fds[i]);
 		snprintf(name, sizeof(name), "IOMMUD_GROUP_FD_%zu", i);
@@ -190,6 +193,14 @@ static int run_with(struct iommud *connection, struct iommud_lease *lease, char 
 	return code == EXIT_DONE ? become(command) : code;
 }
 
+/* How many devices there will be. */
+static size_t n_named(const struct options *options, size_t n_arguments)
+{
+	if (!options->pool)
+		return n_arguments;
+	return options->count ? options->count : 1;
+}
+
 int verb_run(const struct options *options, int n_arguments, char **arguments)
 {
 	_cleanup_connection_ struct iommud *connection = NULL;
@@ -198,7 +209,9 @@ int verb_run(const struct options *options, int n_arguments, char **arguments)
 
 	if (!options->command || !options->command[0])
 		return complain_usage("which command? It follows a '--': iommuctl run DEVICE... -- COMMAND");
-	code = check_names(options->command, n_arguments);
+	code = check_devices(options, "run", n_arguments);
+	if (code == EXIT_DONE)
+		code = check_names(options->command, n_named(options, n_arguments));
 	if (code == EXIT_DONE)
 		code = connect_daemon(options, &connection);
 	if (code == EXIT_DONE)

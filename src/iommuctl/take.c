@@ -22,6 +22,19 @@ static int acquire_with_token(struct iommud *connection, struct iommud_request *
 	return iommud_acquire(connection, request, ret);
 }
 
+int check_devices(const struct options *options, const char *verb, size_t n_devices)
+{
+	if (!options->pool && n_devices == 0)
+		return complain_usage("which devices? '%s' takes addresses, or --pool=NAME", verb);
+	if (options->pool && n_devices > 0)
+		return complain_usage("'%s' takes addresses or --pool, not both", verb);
+	if (!options->pool && options->count)
+		return complain_usage("--count goes with --pool");
+	if (!options->pool && options->with_numa_node)
+		return complain_usage("--numa-node goes with --pool");
+	return EXIT_DONE;
+}
+
 int take_devices(const struct options *options, struct iommud *connection, char **devices, size_t n_devices,
 		 struct iommud_lease **ret)
 {
@@ -29,6 +42,10 @@ int take_devices(const struct options *options, struct iommud *connection, char 
 		.size = sizeof(request),
 		.devices = (const char *const *)devices,
 		.n_devices = n_devices,
+		.pool = options->pool,
+		.count = options->count,
+		.numa_node = options->with_numa_node ? &options->numa_node : NULL,
+		.wait_sec = options->wait_sec,
 		.backend = options->backend,
 		.consent = options->consent,
 	};

@@ -5,8 +5,11 @@
 
 #include "iommuctl.h"
 
+/* Whether devices or a pool are named, as belongs together. EXIT_DONE, or EXIT_USAGE after it said what is wrong. */
+int check_devices(const struct options *options, const char *verb, size_t n_devices);
+
 /*
- * Acquires the devices by the options' backend and consent. With --yes, a group with more members is consented to: they are
+ * Acquires the devices, or those of the options' pool, by the options' backend and consent. With --yes, a group with more members is consented to: they are
  * told on standard error, and the daemon is asked once more. *ret is the caller's. Returns an exit code, and has said
  * on standard error what went wrong.
  */

@@ -21,6 +21,8 @@ static const struct {
 	{ "io.iommud.QuotaExceeded", IOMMUD_ERROR_QUOTA_EXCEEDED },
 	{ "io.iommud.TimedOut", IOMMUD_ERROR_TIMED_OUT },
 	{ "io.iommud.PrepareFailed", IOMMUD_ERROR_PREPARE_FAILED },
+	{ "io.iommud.NoSuchPool", IOMMUD_ERROR_NO_SUCH_POOL },
+	{ "io.iommud.PoolExhausted", IOMMUD_ERROR_POOL_EXHAUSTED },
 	{ "io.iommud.ResetScopeConflict", IOMMUD_ERROR_RESET_SCOPE_CONFLICT },
 	{ "io.iommud.InvalidMessage", IOMMUD_ERROR_INVALID_CALL },
 	{ "io.iommud.MessageTooLarge", IOMMUD_ERROR_INVALID_CALL },

@@ -202,6 +202,11 @@ int varlink_error(struct varlink_call *call, const char *name, json_object *para
 	return call_send(call, varlink_error_message(name, parameters), NULL, 0, true);
 }
 
+int varlink_invalid_parameter(struct varlink_call *call, const char *parameter)
+{
+	return varlink_error(call, "org.varlink.service.InvalidParameter", one_string("parameter", parameter));
+}
+
 void varlink_call_drained(struct varlink_connection *connection)
 {
 	const struct varlink_server_config *config = &connection->server->config;
@@ -255,7 +260,7 @@ static int call_run(struct varlink_call *call, const struct varlink_method *meth
 	if (!*decoded)
 		return -ENOMEM;
 	if (json_decode(parameters, method->fields, method->n_fields, *decoded, &field) < 0)
-		return varlink_error(call, "org.varlink.service.InvalidParameter", one_string("parameter", field));
+		return varlink_invalid_parameter(call, field);
 	return method->handle(userdata, call, *decoded);
 }
 

@@ -38,6 +38,18 @@ static json_object *reset_methods(const struct device *device)
 	return json_build_end(&list);
 }
 
+static json_object *pools(struct broker *broker, const struct device *device)
+{
+	const struct policy_subject subject = broker_policy_subject(broker, device);
+	struct json_build list = json_build_array();
+	const char *pool;
+	size_t cursor = 0;
+
+	while ((pool = policy_next_pool(broker_get_policy(broker), &subject, &cursor)))
+		json_build_text(&list, NULL, pool);
+	return json_build_end(&list);
+}
+
 json_object *convert_reset_set(const struct reset_set *set, bool conflicting)
 {
 	struct json_build list = json_build_array();
@@ -109,6 +121,7 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	json_build_add(&build, "resetMethods", reset_methods(device));
 	add_reset(&build, broker, device);
 	json_build_bool(&build, "bootDisplay", device->boot_display);
+	json_build_add(&build, "pools", pools(broker, device));
 	add_holder(&build, broker, peer, device);
 	return json_build_end(&build);
 }

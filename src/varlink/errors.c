@@ -94,6 +94,18 @@ static void add_failure(struct json_build *build, const struct refusal *refusal)
 	json_build_number(build, "errno", (int64_t)refusal->number);
 }
 
+static void add_pool(struct json_build *build, const struct refusal *refusal)
+{
+	json_build_text(build, "pool", refusal->pool);
+}
+
+static void add_exhausted(struct json_build *build, const struct refusal *refusal)
+{
+	add_pool(build, refusal);
+	json_build_number(build, "free", (int64_t)refusal->number);
+	json_build_number(build, "count", (int64_t)refusal->n_wanted);
+}
+
 static void add_reset_scope(struct json_build *build, const struct refusal *refusal)
 {
 	const char *scope = reset_scope_name(refusal->reset_set.scope);
@@ -120,6 +132,8 @@ static const struct {
 	[REFUSAL_BACKEND_UNAVAILABLE] = { "io.iommud.BackendUnavailable", add_backend },
 	[REFUSAL_QUOTA] = { "io.iommud.QuotaExceeded", add_quota },
 	[REFUSAL_TIMED_OUT] = { "io.iommud.TimedOut", add_step },
+	[REFUSAL_NO_SUCH_POOL] = { "io.iommud.NoSuchPool", add_pool },
+	[REFUSAL_POOL_EXHAUSTED] = { "io.iommud.PoolExhausted", add_exhausted },
 	[REFUSAL_PREPARE_FAILED] = { "io.iommud.PrepareFailed", add_failure },
 	[REFUSAL_RESET_SCOPE] = { "io.iommud.ResetScopeConflict", add_reset_scope },
 };

@@ -6,6 +6,7 @@
 #include "varlink/methods.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,14 +197,24 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 
 /* ---- Acquire, Release and Revoke ---- */
 
+#define WAIT_SEC_MAX 3600
+
 struct acquire_parameters {
 	struct json_string_list devices;
+	const char *pool;
+	uint64_t count; /* these three UINT64_MAX: not given */
+	uint64_t numa_node;
+	uint64_t wait_sec;
 	const char *backend;
 	const char *consent;
 };
 
 static const struct json_field acquire_fields[] = {
-	{ "devices", JSON_FIELD_STRING_LIST, offsetof(struct acquire_parameters, devices), true },
+	{ "devices", JSON_FIELD_STRING_LIST, offsetof(struct acquire_parameters, devices), false },
+	{ "pool", JSON_FIELD_STRING, offsetof(struct acquire_parameters, pool), false },
+	{ "count", JSON_FIELD_U64, offsetof(struct acquire_parameters, count), false },
+	{ "numaNode", JSON_FIELD_U64, offsetof(struct acquire_parameters, numa_node), false },
+	{ "waitSec", JSON_FIELD_U64, offsetof(struct acquire_parameters, wait_sec), false },
 	{ "backend", JSON_FIELD_STRING, offsetof(struct acquire_parameters, backend), false },
 	{ "consent", JSON_FIELD_STRING, offsetof(struct acquire_parameters, consent), false },
 };
@@ -252,6 +263,22 @@ static void acquired(void *userdata, int error, const struct lease *lease, struc
 		send_failure(call, error);
 }
 
+/* The first that can't be meant so: what is given does not go together, or is out of range. NULL: all can. */
+static const char *find_bad_parameter(const struct acquire_parameters *wanted)
+{
+	if (wanted->pool && wanted->devices.n > 0)
+		return "pool";
+	if (!wanted->pool && wanted->devices.n == 0)
+		return "devices";
+	if (wanted->count != UINT64_MAX && (!wanted->pool || wanted->count == 0 || wanted->count > OPENER_DEVICES_MAX))
+		return "count";
+	if (wanted->numa_node != UINT64_MAX && (!wanted->pool || wanted->numa_node > INT_MAX))
+		return "numaNode";
+	if (wanted->wait_sec != UINT64_MAX && wanted->wait_sec > WAIT_SEC_MAX)
+		return "waitSec";
+	return NULL;
+}
+
 static int acquire(void *userdata, struct varlink_call *call, const void *parameters)
 {
 	const struct acquire_parameters *wanted = parameters;
@@ -260,10 +287,17 @@ static int acquire(void *userdata, struct varlink_call *call, const void *parame
 	struct acquire_request request = {
 		.devices = (const char *const *)wanted->devices.items,
 		.n_devices = wanted->devices.n,
+		.pool = wanted->pool,
+		.count = wanted->count == UINT64_MAX ? 1 : wanted->count,
+		.numa_node = wanted->numa_node == UINT64_MAX ? -1 : (int)wanted->numa_node,
+		.wait_sec = wanted->wait_sec == UINT64_MAX ? 0 : (unsigned int)wanted->wait_sec,
 		.backend = wanted->backend,
 		.consent = wanted->consent,
 	};
+	const char *bad = find_bad_parameter(wanted);
 
+	if (bad)
+		return varlink_invalid_parameter(call, bad);
 	if (!is_backend(wanted->backend))
 		return refuse_backend(call, wanted->backend);
 	session->acquire = call;

@@ -129,5 +129,7 @@ bool varlink_call_wants_more(const struct varlink_call *call);
 int varlink_reply(struct varlink_call *call, json_object *parameters, const int *fds, size_t n_fds, bool continues);
 /* `name` is fully qualified. Ends the call. */
 int varlink_error(struct varlink_call *call, const char *name, json_object *parameters);
+/* org.varlink.service.InvalidParameter, for what a table of fields can't say. */
+int varlink_invalid_parameter(struct varlink_call *call, const char *parameter);
 
 #endif

@@ -95,8 +95,8 @@ has_not() {
 
 # ---- the daemon's answers ----
 
-edu='{"device":{"address":"0000:00:04.0","bus":"pci","group":5,"driver":"vfio-pci","vendorId":"0x1234","deviceId":"0x11e8","subsystemVendorId":"0x1af4","subsystemDeviceId":"0x1100","class":"0x00ff00","vendorName":"QEMU","deviceName":"edu","className":"Unclassified","numaNode":0,"physicalFunction":null,"virtualFunctions":[],"resetMethods":["flr","bus"],"resetScope":"function","resetSet":["0000:00:04.0"],"quarantined":false,"bootDisplay":false,"lease":3,"state":"active"}'
-nic='{"device":{"address":"0000:01:00.0","bus":"pci","group":12,"driver":"e1000e","vendorId":"0x8086","deviceId":"0x10d3","subsystemVendorId":"0x8086","subsystemDeviceId":"0x0000","class":"0x020000","vendorName":null,"deviceName":null,"className":null,"numaNode":null,"physicalFunction":null,"virtualFunctions":[],"resetMethods":[],"resetScope":null,"resetSet":[],"quarantined":true,"bootDisplay":false,"lease":null,"state":null}'
+edu='{"device":{"address":"0000:00:04.0","bus":"pci","group":5,"driver":"vfio-pci","vendorId":"0x1234","deviceId":"0x11e8","subsystemVendorId":"0x1af4","subsystemDeviceId":"0x1100","class":"0x00ff00","vendorName":"QEMU","deviceName":"edu","className":"Unclassified","numaNode":0,"physicalFunction":null,"virtualFunctions":[],"resetMethods":["flr","bus"],"resetScope":"function","resetSet":["0000:00:04.0"],"quarantined":false,"bootDisplay":false,"pools":["fast-net","edu"],"lease":3,"state":"active"}'
+nic='{"device":{"address":"0000:01:00.0","bus":"pci","group":12,"driver":"e1000e","vendorId":"0x8086","deviceId":"0x10d3","subsystemVendorId":"0x8086","subsystemDeviceId":"0x0000","class":"0x020000","vendorName":null,"deviceName":null,"className":null,"numaNode":null,"physicalFunction":null,"virtualFunctions":[],"resetMethods":[],"resetScope":null,"resetSet":[],"quarantined":true,"bootDisplay":false,"pools":["fast-net"],"lease":null,"state":null}'
 blockers='[{"kind":"foreignDriver","device":"0000:01:00.0","driver":"e1000e","message":"0000:01:00.0 is bound to e1000e","remedy":"bind it to vfio-pci"},{"kind":"firmwareMapping","device":null,"driver":null,"message":"group 12 has a firmware mapping","remedy":"turn it off in the firmware"}]'
 group5='{"group":{"group":5,"generation":1,"devices":["0000:00:04.0"],"viable":true,"blockers":[],"reservedRegions":[{"start":"0x00000000fee00000","end":"0x00000000feefffff","type":"msi"}],"label":"blue"}'
 group12="{\"group\":{\"group\":12,\"generation\":1,\"devices\":[\"0000:01:00.0\",\"0000:01:00.1\",\"0000:01:00.2\"],\"viable\":false,\"blockers\":$blockers,\"reservedRegions\":[],\"label\":null}"
@@ -196,6 +196,7 @@ describes_a_device() {
          NUMA node: 0
      Reset methods: flr, bus
          Reset set: 0000:00:04.0
+             Pools: fast-net, edu
              State: active
              Lease: 3
              Group: 5
@@ -517,6 +518,43 @@ acquire_sends_backend_and_consent() {
 	logged 'call *"parameters":{"devices":?"0000:00:04.0"?,"backend":"iommufd","consent":"cafe"}}'
 }
 
+acquire_asks_for_a_pool() {
+	start <<-END
+		call io.iommud.Acquire
+		fds 2
+		reply $iommufd
+		call io.iommud.Release
+		reply {}
+	END
+	run 0 acquire --pool=nets --count=1 --numa-node=0 --wait=60
+	logged 'call *"parameters":{"pool":"nets","count":1,"numaNode":0,"waitSec":60}}'
+	logged 'call *Release*' gone
+	run 0 acquire --wait 5 0000:00:04.0
+	logged 'call *"parameters":{"devices":?"0000:00:04.0"?,"waitSec":5}}' 'call *Release*' gone
+}
+
+what_does_not_go_with_a_pool_is_wrong_usage() {
+	run 2 acquire
+	has "$err" "which devices? 'acquire' takes addresses, or --pool=NAME"
+	run 2 run -- true
+	has "$err" "which devices? 'run' takes addresses, or --pool=NAME"
+	run 2 acquire --pool=nets 0000:00:04.0
+	has "$err" 'not both'
+	run 2 acquire --count=1 0000:00:04.0
+	has "$err" '--count goes with --pool'
+	run 2 acquire --numa-node=1 0000:00:04.0
+	has "$err" '--numa-node goes with --pool'
+	local number
+	for number in 0 17 -1 x 1x '' 99999999999; do
+		run 2 acquire --pool=nets --count="$number"
+		has "$err" "--count takes a number from 1 to 16, not '$number'"
+	done
+	run 2 acquire --pool=nets --wait=3601
+	has "$err" "--wait takes a number from 1 to 3600, not '3601'"
+	run 2 list --pool=nets
+	has "$err" "'list' takes no --pool"
+}
+
 consent_script() {
 	cat <<-END
 		call io.iommud.Acquire "consent":"cafe"
@@ -576,6 +614,9 @@ error $error $parameters"
 		1 io.iommud.BackendUnavailable {"backend":"iommufd","message":"it says why"}
 		3 io.iommud.QuotaExceeded {"quota":"leases","limit":4,"message":"it says why"}
 		6 io.iommud.TimedOut {"step":"unbind","message":"it says why"}
+		6 io.iommud.TimedOut {"step":"wait","message":"it says why"}
+		1 io.iommud.NoSuchPool {"pool":"x","message":"it says why"}
+		4 io.iommud.PoolExhausted {"pool":"x","free":0,"count":1,"message":"it says why"}
 		1 io.iommud.PrepareFailed {"device":"0000:00:04.0","step":"bind","errno":22,"message":"it says why"}
 		3 io.iommud.ResetScopeConflict {"device":"0000:00:04.0","scope":"none","resetSet":[],"conflicting":[],"message":"it says why"}
 		3 org.varlink.service.PermissionDenied {"message":"it says why"}
@@ -675,6 +716,19 @@ run_passes_numbers_in_the_environment() {
 	# shellcheck disable=SC2016
 	run 0 run 0000:00:04.0 0000:01:00.0 -- sh -c 'for n in $IOMMUD_DEVICE_FD_0 $IOMMUD_GROUP_FD_0 $IOMMUD_DEVICE_FD_1 $IOMMUD_GROUP_FD_1 $IOMMUD_CONTAINER_FD; do cat /proc/self/fd/$n; done; echo " $IOMMUD_LEASE $IOMMUD_BACKEND ${IOMMUD_IOMMU_FD-}"'
 	is "$out" '01234 4 legacy '
+}
+
+run_tells_which_devices_the_pool_gave() {
+	start <<-END
+		call io.iommud.Acquire
+		fds 5
+		reply $legacy
+	END
+	# shellcheck disable=SC2016
+	IOMMUD_DEVICE_2=stale run 0 run --pool=nets --count=2 -- sh -c 'cat /proc/self/fd/$1; echo " $IOMMUD_DEVICE_0 $IOMMUD_DEVICE_1 ${IOMMUD_DEVICE_2-}"' x '{device:1}'
+	is "$out" '2 0000:00:04.0 0000:01:00.0 '
+	run 2 run --pool=nets -- echo '{device:1}'
+	has "$err" 'there are 1 devices'
 }
 
 run_becomes_the_command() {
@@ -863,6 +917,9 @@ completion_knows_verbs_options_and_devices() {
 	completes 'iommuctl acquire --backend=i' iommufd
 	completes 'iommuctl acquire --backend l' legacy
 	completes 'iommuctl --color a' auto always
+	completes 'iommuctl acquire --wait 5 --po' --pool
+	completes "$ctl acquire --pool " edu fast-net
+	completes "$ctl run --pool=f" fast-net
 	completes 'iommuctl --color=a' auto always
 	completes 'iommuctl policy ch' check
 	completes "$ctl explain " 0000:00:04.0 0000:01:00.0
@@ -912,6 +969,8 @@ acquire_lets_go_when_it_is_asked_to
 acquire_ends_when_its_lease_was_over_before_it_subscribed
 revoke_names_lease_and_reason
 acquire_sends_backend_and_consent
+acquire_asks_for_a_pool
+what_does_not_go_with_a_pool_is_wrong_usage
 acquire_without_consent_shows_whom_it_affects
 acquire_with_yes_consents_once
 every_refusal_has_its_exit_code
@@ -920,6 +979,7 @@ faults_are_said_and_are_failures
 unwritten_output_is_a_failure
 run_passes_numbers_in_arguments
 run_passes_numbers_in_the_environment
+run_tells_which_devices_the_pool_gave
 run_becomes_the_command
 a_lease_lives_as_long_as_whoever_inherited_it
 run_checks_names_before_it_takes_anything

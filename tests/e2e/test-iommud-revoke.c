@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ static void keep(struct machine *machine, bool ignores_sigterm, int told)
 	struct varlink_client client;
 	long long lease;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGTERM, ignores_sigterm ? SIG_IGN : SIG_DFL);
 	client = machine_connect(machine, ALICE);
 	lease = machine_take(&client, ONE(NIC));

@@ -157,6 +157,10 @@ void rig_settle(struct rig *rig)
 				broker_helper_lost(rig->broker);
 		}
 		broker_dispatch(rig->broker);
+		if (broker_next_deadline(rig->broker) == 0) {
+			busy = true;
+			broker_expire(rig->broker, 0);
+		}
 	}
 }
 

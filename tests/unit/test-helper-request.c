@@ -98,10 +98,9 @@ static void refuses_fields_that_the_operation_does_not_take(void **state)
 
 		other = packet(operation);
 		other.request.transaction = 1;
-		assert_int_equal(request_check(&other) == NULL, operation == HELPER_RESTORE ||
-									operation == HELPER_NEXT ||
-									operation == HELPER_HOLDERS ||
-									operation == HELPER_SIGNAL);
+		assert_int_equal(request_check(&other) == NULL,
+				 operation == HELPER_RESTORE || operation == HELPER_NEXT ||
+					 operation == HELPER_HOLDERS || operation == HELPER_SIGNAL);
 		other = packet(operation);
 		other.request.digest[DIGEST_SIZE - 1] = 1;
 		assert_int_equal(request_check(&other) == NULL, operation == HELPER_HELLO || has_client(operation));

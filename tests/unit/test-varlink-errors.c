@@ -136,6 +136,8 @@ static const struct {
 	{ REFUSAL_BACKEND_UNAVAILABLE, "BackendUnavailable" },
 	{ REFUSAL_QUOTA, "QuotaExceeded" },
 	{ REFUSAL_TIMED_OUT, "TimedOut" },
+	{ REFUSAL_NO_SUCH_POOL, "NoSuchPool" },
+	{ REFUSAL_POOL_EXHAUSTED, "PoolExhausted" },
 	{ REFUSAL_PREPARE_FAILED, "PrepareFailed" },
 	{ REFUSAL_RESET_SCOPE, "ResetScopeConflict" },
 };

@@ -528,7 +528,6 @@ static void refuses_by_named_errors(void **state)
 	refused(&alice, "{\"devices\":[\"" NIC "\"],\"backend\":\"gpu\"}", "BackendUnavailable", "gpu");
 	refused(&alice, "{\"devices\":[\"" NIC "\"],\"backend\":\"legacy\"}", "BackendUnavailable", "this kernel");
 	refused(&alice, "{\"devices\":[\"" EDU "\"],\"backend\":\"legacy\"}", "BackendUnavailable", "does not admit");
-	refused(&alice, "{\"devices\":[]}", "QuotaExceeded", "1 to 16");
 	mine = acquire(&alice, DEVICES(EDU));
 	refused(&bob, DEVICES(EDU), "DeviceBusy", "another user");
 	refused(&alice, DEVICES(EDU), "DeviceBusy", "uid 1000");
@@ -659,6 +658,16 @@ static void parameters_that_do_not_fit_are_named(void **state)
 		{ "Acquire", "{\"devices\":\"a\"}", "devices" },
 		{ "Acquire", "{\"devices\":[1]}", "devices" },
 		{ "Acquire", "{\"devices\":[\"a\"],\"consent\":true}", "consent" },
+		{ "Acquire", "{}", "devices" },
+		{ "Acquire", "{\"devices\":[]}", "devices" },
+		{ "Acquire", "{\"devices\":[\"a\"],\"pool\":\"p\"}", "pool" },
+		{ "Acquire", "{\"devices\":[\"a\"],\"count\":1}", "count" },
+		{ "Acquire", "{\"pool\":\"p\",\"count\":0}", "count" },
+		{ "Acquire", "{\"pool\":\"p\",\"count\":17}", "count" },
+		{ "Acquire", "{\"devices\":[\"a\"],\"numaNode\":0}", "numaNode" },
+		{ "Acquire", "{\"pool\":\"p\",\"numaNode\":-1}", "numaNode" },
+		{ "Acquire", "{\"pool\":\"p\",\"numaNode\":2147483648}", "numaNode" },
+		{ "Acquire", "{\"devices\":[\"a\"],\"waitSec\":3601}", "waitSec" },
 		{ "Release", "{\"lease\":-1}", "lease" },
 		{ "Release", "{\"lease\":\"1\"}", "lease" },
 	};
