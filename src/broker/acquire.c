@@ -256,10 +256,11 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 		memcpy(acquire->refusal.device, device->id.address, sizeof(acquire->refusal.device));
 		snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "helper");
 		acquire->refusal.number = -error;
-	} else if (reply->status == HELPER_OK) {
+	} else {
+		/* Also that of a fault: what the helper could not put back at once is put back as the lease ends. */
 		device->transaction = reply->transaction;
-	} else if (!acquire->refusal.kind) {
-		refuse_unprepared(acquire, device, reply);
+		if (reply->status != HELPER_OK && !acquire->refusal.kind)
+			refuse_unprepared(acquire, device, reply);
 	}
 	if (error == 0)
 		reset_replied(device, reply, &acquire->refusal);

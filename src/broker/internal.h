@@ -218,9 +218,11 @@ void wait_expire(struct broker *broker, uint64_t now);
 
 /* ---- reset.c: whether a device is reset before it is handed out ---- */
 
-/* What handing `device` to `uid` takes, by a rule with that Reset=. */
-enum device_reset reset_plan(const struct broker *broker, uid_t uid, const struct device *device,
-			     enum policy_reset wanted);
+/* What handing `device` of the judgement out takes, by a rule with that Reset=. 0 or -ENOMEM. */
+int reset_plan(struct broker *broker, const struct judgement *judgement, const struct device *device,
+	       enum policy_reset wanted, enum device_reset *ret);
+/* Who can reset buses here; NULL: nobody. */
+const struct opener *reset_opener(const struct broker *broker);
 /* Reads anew what a reset of the device would reset along with it. 0 or a negative errno. */
 int reset_refresh(struct broker *broker, const char *address);
 /* Refuses what Reset=require can't be kept for. 0 or -ENOMEM. */
@@ -232,6 +234,8 @@ int reset_reserve(struct broker *broker, const struct lease *lease);
 uint32_t reset_flags(const struct lease_device *device);
 /* After PREPARE: quarantines the device, or ends that. May set an empty refusal. */
 void reset_replied(struct lease_device *device, const struct helper_reply *reply, struct refusal *refusal);
+/* The same after its bus was to be reset. */
+void reset_bus_replied(struct lease *lease, const struct bus_reset *reset, struct refusal *refusal);
 /* From now on the lease's user is who had its devices last. Says which were not reset, and should have been. */
 void reset_granted(struct lease *lease);
 

@@ -60,7 +60,7 @@ static int copy_members(const struct group *group, char (**ret)[DEVICE_ADDRESS_M
 
 static int refresh_group(struct broker *broker, const struct device *device)
 {
-	char(*members)[DEVICE_ADDRESS_MAX];
+	_cleanup_free_ char(*members)[DEVICE_ADDRESS_MAX] = NULL;
 	size_t n;
 	int r = copy_members(device->group, &members, &n);
 
@@ -69,8 +69,6 @@ static int refresh_group(struct broker *broker, const struct device *device)
 		if (r == -ENOENT) /* a member that went is not in the way */
 			r = 0;
 	}
-	if (r != -ENOMEM)
-		free(members);
 	return r;
 }
 

@@ -38,6 +38,7 @@ struct lease;
 enum device_reset {
 	DEVICE_RESET_NOT_NEEDED, /* this user had it last, or the rule says Reset=no */
 	DEVICE_RESET_NEEDED, /* the helper resets it, or does not prepare it */
+	DEVICE_RESET_BUS, /* all of its bus is with this lease, and is reset before it is opened */
 	DEVICE_RESET_IMPOSSIBLE, /* it would be needed, and is handed out as it is */
 };
 
@@ -49,10 +50,12 @@ struct lease_device {
 	uint64_t transaction; /* of the helper, 0: nothing to undo */
 	bool deferred; /* a host driver was denied to it, because others of its group are out: once more when they are back */
 	bool restoring; /* RESTORE was sent, its last reply is out */
+	unsigned int n_failed; /* restores that failed */
 	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
 	size_t parked_for; /* index of the device whose rule has it parked */
 	struct policy_conduct conduct; /* by the rule that granted it, or that has it parked */
 	enum device_reset reset;
+	bool resets_bus; /* of those with DEVICE_RESET_BUS the first of its bus */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 };
 

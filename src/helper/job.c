@@ -63,18 +63,21 @@ static void adopt(struct helper *helper, struct job *job, uint64_t connection, c
 		job_say_timed_out(helper, job);
 }
 
+/* NULL: it could not be begun. A PREPARE then tries again first, as after any restore that failed. */
 static struct job *start_restore(struct helper *helper, uint64_t connection, uint64_t serial,
 				 const struct transaction *transaction)
 {
 	struct job *job = job_new(helper, JOB_RESTORING, connection, serial, transaction->snapshot.id.address);
 
+	if (job) {
+		job->transaction = transaction->number;
+		job->snapshot = transaction->snapshot;
+		job->asked_restore = connection != 0;
+		if (job_start_worker(helper, job, task_restore) < 0)
+			job = job_free(helper, job);
+	}
 	if (!job)
-		return NULL;
-	job->transaction = transaction->number;
-	job->snapshot = transaction->snapshot;
-	job->asked_restore = connection != 0;
-	if (job_start_worker(helper, job, task_restore) < 0)
-		return job_free(helper, job);
+		journal_mark_failed(helper->journal, transaction->number);
 	return job;
 }
 

@@ -31,6 +31,8 @@ struct fake_helper {
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
+	bool fail_open; /* and its transaction stays open, for it could not be put back; HELPER_FAULT only */
+	unsigned int n_restores_fail; /* so many RESTOREs fail before the first that does not */
 	/* What comes of a reset that PREPARE asks for: 0; ENOENT: there is none, and it goes on; else FAULT with that errno. */
 	int reset_error;
 	uint32_t reset_status; /* instead of FAULT; 0: FAULT */

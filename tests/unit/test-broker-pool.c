@@ -110,6 +110,8 @@ static void a_bridge_belongs_to_no_pool(void **state)
 	start("[Match]\nAddress=" BRIDGE " " B "\n[Pool]\nName=some\n" ANYBODY);
 	asker_ask_pool(&alice, "some", 1, 0);
 	assert_string_equal(alice.devices, B " ");
+	asker_ask_pool(&bob, "some", 1, 0);
+	assert_non_null(strstr(bob.said.message, "0 free, 1 leased or waited for, of 1 that"));
 }
 
 static void passes_over_a_group_that_is_not_viable(void **state)
