@@ -213,6 +213,8 @@ static void take(struct fake_helper *helper, const struct helper_request *reques
 		       !helper->transactions[request->transaction - 1].parked;
 
 	helper->n_requests[request->operation]++;
+	if (helper->holders_silent && request->operation == HELPER_HOLDERS)
+		return;
 	if (lingers)
 		timed_out(helper, request);
 	if (lingers || (helper->hold && moves))
