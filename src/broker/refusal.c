@@ -120,6 +120,11 @@ void refusal_from_helper(struct refusal *refusal, const struct lease_device *dev
 			    device->id.address);
 	} else if (reply->status == HELPER_IN_USE) {
 		refuse_in_use(refusal, device, reply->detail, decision);
+	} else if (reply->status == HELPER_FAULT && reply->step == HELPER_STEP_RESET && reply->error == ENOENT) {
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
+			    "%s has no reset method any more, and its rule says Reset=require; see "
+			    "'iommuctl describe %s'",
+			    device->id.address, device->id.address);
 	} else if (reply->status == HELPER_FAULT && reply->step == HELPER_STEP_RESET) {
 		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
 			    "%s could not be reset (%s), and is quarantined: nobody gets it until a reset succeeds, "
