@@ -60,8 +60,8 @@ static int copy_members(const struct group *group, char (**ret)[DEVICE_ADDRESS_M
 
 static int refresh_group(struct broker *broker, const struct device *device)
 {
-	char(*members)[DEVICE_ADDRESS_MAX];
-	size_t n;
+	_cleanup_free_ char(*members)[DEVICE_ADDRESS_MAX] = NULL;
+	size_t n = 0;
 	int r = copy_members(device->group, &members, &n);
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -69,8 +69,6 @@ static int refresh_group(struct broker *broker, const struct device *device)
 		if (r == -ENOENT) /* a member that went is not in the way */
 			r = 0;
 	}
-	if (r != -ENOMEM)
-		free(members);
 	return r;
 }
 
