@@ -161,14 +161,32 @@ void broker_expire(struct broker *broker, uint64_t now)
 	wait_expire(broker, now);
 }
 
-const struct lease *broker_find_lease(struct broker *broker, const struct peer *peer, uint64_t id)
+struct lease *lease_by_number(struct broker *broker, uint64_t id)
 {
-	const struct lease *lease;
+	struct lease *lease;
 
 	list_for_each(lease, &broker->leases, link)
-		if (lease->id == id && (peer_is_admin(peer) || lease->uid == peer->identity->uid))
+		if (lease->id == id)
 			return lease;
 	return NULL;
+}
+
+struct lease *lease_of_transaction(struct broker *broker, uint64_t transaction)
+{
+	struct lease *lease;
+
+	list_for_each(lease, &broker->leases, link)
+		for (size_t i = 0; i < lease_n_all(lease); i++)
+			if (transaction && lease->devices[i]->transaction == transaction)
+				return lease;
+	return NULL;
+}
+
+const struct lease *broker_find_lease(struct broker *broker, const struct peer *peer, uint64_t id)
+{
+	const struct lease *lease = lease_by_number(broker, id);
+
+	return lease && (peer_is_admin(peer) || lease->uid == peer->identity->uid) ? lease : NULL;
 }
 
 struct list_link *broker_leases(struct broker *broker)

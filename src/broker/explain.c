@@ -34,7 +34,8 @@ static void plan_bystanders(const struct device *device, const struct group_term
 	}
 }
 
-static void plan_reset(const struct broker *broker, const struct device *device, struct explanation *explanation)
+static void plan_reset(const struct broker *broker, const struct device *device, bool bus,
+		       struct explanation *explanation)
 {
 	const struct past_device *past = past_find(&broker->past, &device->id);
 	const char *address = device->id.address;
@@ -43,23 +44,23 @@ static void plan_reset(const struct broker *broker, const struct device *device,
 		add_step(explanation, "%s is quarantined: it is reset before, and not handed out if that fails again",
 			 address);
 	else
-		add_step(explanation, "%s is reset before (%s)", address,
+		add_step(explanation, "%s is reset before%s (%s)", address, bus ? ", with all of its bus" : "",
 			 past && past->had ? "another user had it" : "it is not known who had it");
 }
 
-static void plan_without_reset(const struct device *device, struct explanation *explanation)
+static void plan_without_reset(const struct broker *broker, const struct device *device,
+			       struct explanation *explanation)
 {
-	bool below_bridge = reset_scope_of(device) == RESET_SCOPE_BUS;
+	bool below_bridge = reset_scope_of(registry_devices(broker->registry), device) == RESET_SCOPE_BUS;
 
 	add_step(explanation, "%s can't be reset on its own: %s; it is handed out as another user may have left it",
 		 device->id.address, below_bridge ? "only all of its bus together" : "it has no reset method");
 }
 
 /* Until the device is on a vfio driver and as it is to be. */
-static void plan_binding(const struct broker *broker, const struct device *device, uid_t uid,
+static void plan_binding(const struct broker *broker, const struct device *device, enum device_reset reset,
 			 struct explanation *explanation)
 {
-	enum device_reset reset = reset_plan(broker, uid, device, explanation->decision.conduct.reset);
 	bool stays = driver_is_vfio(device->driver) && reset != DEVICE_RESET_NEEDED;
 	const char *address = device->id.address;
 
@@ -69,22 +70,24 @@ static void plan_binding(const struct broker *broker, const struct device *devic
 		add_step(explanation, "%s is unbound from %s%s", address, device->driver,
 			 explanation->decision.force ? ", even if the host uses it (Force=yes)" : "");
 	if (reset == DEVICE_RESET_NEEDED)
-		plan_reset(broker, device, explanation);
+		plan_reset(broker, device, false, explanation);
 	else if (reset == DEVICE_RESET_IMPOSSIBLE)
-		plan_without_reset(device, explanation);
+		plan_without_reset(broker, device, explanation);
 	if (driver_is_vfio(device->driver) && !stays)
 		add_step(explanation, "%s is bound to %s again", address, device->driver);
 	else if (!stays)
 		add_step(explanation, "%s is bound to vfio-pci, or to a variant of it that is made for it", address);
+	if (reset == DEVICE_RESET_BUS)
+		plan_reset(broker, device, true, explanation);
 }
 
-static void plan_device(const struct broker *broker, const struct device *device, uid_t uid,
+static void plan_device(const struct broker *broker, const struct device *device, enum device_reset reset,
 			struct explanation *explanation)
 {
 	const char *address = device->id.address;
 	const char *opener = explanation->opener ? explanation->opener->name : NULL;
 
-	plan_binding(broker, device, uid, explanation);
+	plan_binding(broker, device, reset, explanation);
 	if (opener)
 		add_step(explanation, "%s is opened and handed out by the backend %s", address, opener);
 	if (driver_is_vfio(device->driver))
@@ -99,6 +102,7 @@ static void plan_device(const struct broker *broker, const struct device *device
 static int explain_device(struct broker *broker, struct judgement *judgement, const struct device *device,
 			  struct explanation *explanation)
 {
+	enum device_reset reset = DEVICE_RESET_NOT_NEEDED;
 	struct group_terms terms;
 	int r;
 
@@ -112,8 +116,10 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 		explanation->token[0] = '\0';
 	explanation->opener =
 		judge_opener(broker, judge_backend_word(judgement->backend) & explanation->decision.backends);
+	if (r == 0)
+		r = reset_plan(broker, judgement, device, explanation->decision.conduct.reset, &reset);
 	plan_bystanders(device, &terms, false, explanation);
-	plan_device(broker, device, judgement->identity->uid, explanation);
+	plan_device(broker, device, reset, explanation);
 	plan_bystanders(device, &terms, true, explanation);
 	return r;
 }

@@ -97,6 +97,13 @@ struct acquire {
 	uint8_t digest[DIGEST_SIZE]; /* of the policy that judged it */
 };
 
+/* ---- broker.c ---- */
+
+/* NULL: there is none of that number. */
+struct lease *lease_by_number(struct broker *broker, uint64_t lease);
+/* The lease that one of its devices has it for; parked ones do not count. NULL: it came to its end meanwhile. */
+struct lease *lease_of_transaction(struct broker *broker, uint64_t transaction);
+
 /* ---- judge.c: decides, changes nothing ---- */
 
 /* How a group is looked at for one device of a request: by the rule that decided on it. Texts are borrowed. */
@@ -211,9 +218,11 @@ void wait_expire(struct broker *broker, uint64_t now);
 
 /* ---- reset.c: whether a device is reset before it is handed out ---- */
 
-/* What handing `device` to `uid` takes, by a rule with that Reset=. */
-enum device_reset reset_plan(const struct broker *broker, uid_t uid, const struct device *device,
-			     enum policy_reset wanted);
+/* What handing `device` of the judgement out takes, by a rule with that Reset=. 0 or -ENOMEM. */
+int reset_plan(struct broker *broker, const struct judgement *judgement, const struct device *device,
+	       enum policy_reset wanted, enum device_reset *ret);
+/* Who can reset buses here; NULL: nobody. */
+const struct opener *reset_opener(const struct broker *broker);
 /* Reads anew what a reset of the device would reset along with it. 0 or a negative errno. */
 int reset_refresh(struct broker *broker, const char *address);
 /* Refuses what Reset=require can't be kept for. 0 or -ENOMEM. */
@@ -225,6 +234,8 @@ int reset_reserve(struct broker *broker, const struct lease *lease);
 uint32_t reset_flags(const struct lease_device *device);
 /* After PREPARE: quarantines the device, or ends that. May set an empty refusal. */
 void reset_replied(struct lease_device *device, const struct helper_reply *reply, struct refusal *refusal);
+/* The same after its bus was to be reset. */
+void reset_bus_replied(struct lease *lease, const struct bus_reset *reset, struct refusal *refusal);
 /* From now on the lease's user is who had its devices last. Says which were not reset, and should have been. */
 void reset_granted(struct lease *lease);
 
@@ -249,6 +260,8 @@ void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease);
+/* It is known who has the devices that a driver does not let go of, or that it can't be known: the client is told. */
+void acquire_holders_known(struct acquire *acquire);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed);
 
@@ -296,8 +309,16 @@ bool revoke_report(struct lease *lease, const char *who);
 
 /* ---- holders.c ---- */
 
-/* The lease has begun to linger: asks who has its devices, and publishes the event when that is known, or can't be. */
-void holders_ask(struct lease *lease);
+/*
+ * Asks who has the devices of a lease that lingers, or that can't be prepared because a driver does not let go. What follows
+ * when that is known, or can't be, is the event that it lingers, or acquire_holders_known(). False: nobody can be asked, and
+ * nothing follows.
+ */
+bool holders_ask(struct lease *lease);
+/* The lease has begun to linger: publishes the event as soon as it is known who has its devices. */
+void holders_tell(struct lease *lease);
+/* Somebody was told who has the devices: asks anew for the next one, when the answer is not fresh any more. */
+void holders_ask_again(struct lease *lease);
 
 /* ---- recover.c ---- */
 

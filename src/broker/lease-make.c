@@ -50,14 +50,32 @@ static void fill_conduct(struct lease *lease, const struct judgement *judgement)
 	}
 }
 
-static void fill_reset(struct lease *lease, const struct judgement *judgement)
+/* Whether none of the devices before it has the same bus reset. */
+static bool is_first_of_bus(const struct lease *lease, size_t i, const struct device *device)
+{
+	for (size_t j = 0; j < i; j++) {
+		const struct lease_device *other = lease->devices[j];
+
+		if (other->reset == DEVICE_RESET_BUS &&
+		    strcmp(registry_find_device(lease->broker->registry, other->id.address)->upstream,
+			   device->upstream) == 0)
+			return false;
+	}
+	return true;
+}
+
+static int fill_reset(struct lease *lease, const struct judgement *judgement)
 {
 	for (size_t i = 0; i < lease->n_devices; i++) {
 		struct lease_device *leased = lease->devices[i];
 		const struct device *device = registry_find_device(lease->broker->registry, leased->id.address);
+		int r = reset_plan(lease->broker, judgement, device, leased->conduct.reset, &leased->reset);
 
-		leased->reset = reset_plan(lease->broker, lease->uid, device, judgement->terms[i].conduct.reset);
+		if (r < 0)
+			return r;
+		leased->resets_bus = leased->reset == DEVICE_RESET_BUS && is_first_of_bus(lease, i, device);
 	}
+	return 0;
 }
 
 static int lease_fill(struct lease *lease, struct peer *peer, const struct judgement *judgement,
@@ -73,8 +91,7 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 	for (size_t i = 0; i < lease->n_parked; i++)
 		fill_parked(lease->devices[lease->n_devices + i], &parkings[i]);
 	fill_conduct(lease, judgement);
-	fill_reset(lease, judgement);
-	if (judgement->label && !lease->label)
+	if (fill_reset(lease, judgement) < 0 || (judgement->label && !lease->label))
 		return -ENOMEM;
 	return fill_allowed_drivers(lease, judgement);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Calls the opener: here when it is quick, on a thread of its own when it may wait for a device's reset. A thread sees its
+ * Calls the opener: here when it is quick, on a thread of its own when it may wait for a device's reset, or is to reset buses first. A thread sees its
  * job and nothing else; the job comes back through the broker's pipe. A lease that ended in the meantime gets nothing: what
  * was opened for it is closed.
  */
@@ -14,6 +14,8 @@
 
 struct open_job {
 	const struct opener *opener;
+	const struct opener *resetter; /* resets buses first; NULL: there are none to reset */
+	struct bus_reset bus_reset;
 	int completion_fd; /* borrowed */
 	uint64_t lease;
 	int dev_fd;
@@ -24,12 +26,21 @@ struct open_job {
 	char failed[256];
 };
 
+static void reset_and_open(struct open_job *job)
+{
+	if (job->resetter)
+		job->result = job->resetter->reset_buses(job->dev_fd, job->devices, job->n_devices, &job->bus_reset,
+							 job->failed, sizeof(job->failed));
+	if (job->result == 0)
+		job->result = job->opener->open(job->dev_fd, job->devices, job->n_devices, &job->opened, job->failed,
+						sizeof(job->failed));
+}
+
 static void *open_job_run(void *userdata)
 {
 	struct open_job *job = userdata;
 
-	job->result = job->opener->open(job->dev_fd, job->devices, job->n_devices, &job->opened, job->failed,
-					sizeof(job->failed));
+	reset_and_open(job);
 	/* A pointer is written whole or not at all; the pipe's other end lives as long as the process. */
 	while (write(job->completion_fd, &job, sizeof(job)) < 0 && errno == EINTR)
 		;
@@ -63,6 +74,9 @@ static struct open_job *open_job_new(struct lease *lease)
 		memcpy(target->address, device->id.address, sizeof(target->address));
 		target->group = device->group;
 		target->sysfs_fd = fcntl(device->sysfs_fd, F_DUPFD_CLOEXEC, 3);
+		target->reset_bus = device->resets_bus;
+		if (device->resets_bus)
+			job->resetter = reset_opener(lease->broker);
 	}
 	return job;
 }
@@ -80,12 +94,18 @@ static int open_job_start(struct open_job *job)
 	return -r;
 }
 
+/* The job has ended, and somebody is interested. */
+static void report(struct open_job *job, struct acquire *acquire)
+{
+	if (job->bus_reset.asked)
+		reset_bus_replied(acquire->lease, &job->bus_reset, &acquire->refusal);
+	acquire_opened(acquire, job->result, &job->opened, job->failed);
+}
+
 static void run_here(struct open_job *job, struct acquire *acquire)
 {
-	int r = job->opener->open(job->dev_fd, job->devices, job->n_devices, &job->opened, job->failed,
-				  sizeof(job->failed));
-
-	acquire_opened(acquire, r, &job->opened, job->failed);
+	reset_and_open(job);
+	report(job, acquire);
 	open_job_free(job);
 }
 
@@ -95,21 +115,11 @@ int open_begin(struct lease *lease, bool *ret_later)
 
 	if (!job)
 		return -ENOMEM;
-	if (job->opener->may_block && open_job_start(job) == 0)
+	if ((job->opener->may_block || job->resetter) && open_job_start(job) == 0)
 		*ret_later = true;
 	else
 		run_here(job, lease->acquire);
 	return 0;
-}
-
-static struct lease *find_lease(struct broker *broker, uint64_t id)
-{
-	struct lease *lease;
-
-	list_for_each(lease, &broker->leases, link)
-		if (lease->id == id)
-			return lease;
-	return NULL;
 }
 
 void open_dispatch_completions(struct broker *broker)
@@ -117,11 +127,11 @@ void open_dispatch_completions(struct broker *broker)
 	struct open_job *job;
 
 	while (read(broker->completion_fd[0], &job, sizeof(job)) == sizeof(job)) {
-		struct lease *lease = find_lease(broker, job->lease);
+		struct lease *lease = lease_by_number(broker, job->lease);
 
 		if (lease && lease->acquire) {
 			lease->acquire->opening = false;
-			acquire_opened(lease->acquire, job->result, &job->opened, job->failed);
+			report(job, lease->acquire);
 		} else {
 			opened_clear(&job->opened);
 		}

@@ -13,6 +13,8 @@
 #include "broker/internal.h"
 #include "util/log.h"
 
+#define RESTORE_TRIES 2
+
 /* The lease is over in every respect: its groups are free. It is freed. */
 static void lease_end(struct lease *lease, enum lease_state state)
 {
@@ -93,7 +95,7 @@ void release_linger(struct lease *lease)
 	if (lease->state != LEASE_RELEASING)
 		return;
 	lease_set_state(lease, LEASE_LINGERING);
-	holders_ask(lease);
+	holders_tell(lease);
 }
 
 /* The group is user space's as long as another member has descriptors out: then no member gets a host driver. */
@@ -101,6 +103,16 @@ static bool is_denied_by_group(const struct lease_device *device, const struct h
 {
 	return reply->status == HELPER_FAULT && reply->step == HELPER_STEP_BIND && reply->error == EBUSY &&
 	       group_is_moved(device);
+}
+
+/*
+ * A restore goes by what the device is like, so it can be tried again from wherever it failed; and what it failed for, a worker
+ * that was killed or a moment without memory, may have passed. Whoever helps by hand instead is asked after that.
+ */
+static bool is_tried_again(struct lease_device *device, const struct helper_reply *reply)
+{
+	return reply->status == HELPER_FAULT && !is_denied_by_group(device, reply) &&
+	       ++device->n_failed < RESTORE_TRIES;
 }
 
 static void restore_done(struct lease *lease, struct lease_device *device, const struct helper_reply *reply)
@@ -114,6 +126,7 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 		return;
 	}
 	device->transaction = 0;
+	device->blocked = false;
 	/* Not -ENOENT alone: whatever goes wrong, the next event or judgement reads it again. */
 	(void)registry_refresh(lease->broker->registry, device->id.address);
 	if (reply->status == HELPER_FAULT)
@@ -140,7 +153,10 @@ static void restore_replied(void *userdata, int error, const struct helper_reply
 		release_linger(lease);
 		return; /* the last reply is still to come */
 	}
-	if (error < 0 || reply->status == HELPER_BUSY) {
+	if (error == 0 && is_tried_again(device, reply)) {
+		device->restoring = false;
+		release_resume(lease);
+	} else if (error < 0 || reply->status == HELPER_BUSY) {
 		/* The helper comes back, or the device's other job ends, first. */
 		device->restoring = false;
 		recover_retry_later(lease->broker);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether a device is reset before it is handed out, whether it may be handed out without, and what follows from a reset that
- * failed. Decides and remembers; the helper does it, in the midst of PREPARE.
+ * failed. Decides and remembers; the helper does it, in the midst of PREPARE, or for a whole bus the opener, before it opens.
  *
  * A device needs a reset unless this very user had it last. Nobody knows who had it before the broker started, so the first
  * user after that gets it reset as well. One whose reset failed is quarantined: whoever asks for it next, it is reset first,
@@ -17,6 +17,11 @@
 
 DEFINE_CLEANUP(reset_set, struct reset_set *, reset_set_clear)
 
+static enum reset_scope scope_of(const struct broker *broker, const struct device *device)
+{
+	return reset_scope_of(registry_devices(broker->registry), device);
+}
+
 bool broker_is_quarantined(const struct broker *broker, const struct device *device)
 {
 	const struct past_device *past = past_find(&broker->past, &device->id);
@@ -24,18 +29,60 @@ bool broker_is_quarantined(const struct broker *broker, const struct device *dev
 	return past && past->quarantined;
 }
 
-enum device_reset reset_plan(const struct broker *broker, uid_t uid, const struct device *device,
-			     enum policy_reset wanted)
+const struct opener *reset_opener(const struct broker *broker)
+{
+	for (const struct opener *const *opener = broker->openers; *opener; opener++)
+		if ((*opener)->reset_buses && (*opener)->available(broker->dev_fd))
+			return *opener;
+	return NULL;
+}
+
+/* It comes with the request, or is on a vfio driver and in a group that does, so that nobody else can get it meanwhile. */
+static bool comes_along(struct broker *broker, const struct judgement *judgement, const char *address)
+{
+	const struct device *member = registry_find_device(broker->registry, address);
+
+	if (text_is_listed(judgement->devices, address))
+		return true;
+	for (const char *const *other = judgement->devices; *other && member; other++)
+		if (registry_find_device(broker->registry, *other)->group == member->group)
+			return driver_is_vfio(member->driver);
+	return false;
+}
+
+/* Without a method of the device's own. */
+static int plan_bus(struct broker *broker, const struct judgement *judgement, const struct device *device,
+		    enum device_reset *ret)
+{
+	struct reset_set set = { 0 };
+	_cleanup_(cleanup_reset_set) struct reset_set *guard = &set;
+	bool together = reset_opener(broker) != NULL;
+	int r = reset_set_find(registry_devices(broker->registry), device, guard);
+
+	for (size_t i = 0; r == 0 && i < set.n && together; i++)
+		together = comes_along(broker, judgement, set.members[i].address);
+	*ret = set.n > 0 && together ? DEVICE_RESET_BUS : DEVICE_RESET_IMPOSSIBLE;
+	return r;
+}
+
+int reset_plan(struct broker *broker, const struct judgement *judgement, const struct device *device,
+	       enum policy_reset wanted, enum device_reset *ret)
 {
 	const struct past_device *past = past_find(&broker->past, &device->id);
+	bool quarantined = past && past->quarantined;
+	bool same = past && past->had && past->uid == judgement->identity->uid;
+	int r = 0;
 
-	if (wanted == POLICY_RESET_NO)
-		return DEVICE_RESET_NOT_NEEDED;
-	if (past && past->quarantined)
-		return DEVICE_RESET_NEEDED;
-	if (past && past->had && past->uid == uid)
-		return DEVICE_RESET_NOT_NEEDED;
-	return reset_scope_of(device) == RESET_SCOPE_FUNCTION ? DEVICE_RESET_NEEDED : DEVICE_RESET_IMPOSSIBLE;
+	*ret = DEVICE_RESET_NOT_NEEDED;
+	if (wanted == POLICY_RESET_NO || (same && !quarantined))
+		return 0;
+	*ret = DEVICE_RESET_NEEDED;
+	if (scope_of(broker, device) != RESET_SCOPE_FUNCTION)
+		r = plan_bus(broker, judgement, device, ret);
+	/* The helper finds no method then, and that is said. */
+	if (quarantined && *ret == DEVICE_RESET_IMPOSSIBLE)
+		*ret = DEVICE_RESET_NEEDED;
+	return r;
 }
 
 /* Its driver may have changed, and the event be late; one that went is not in the way. */
@@ -57,7 +104,7 @@ int reset_refresh(struct broker *broker, const char *address)
 	_cleanup_(cleanup_reset_set) struct reset_set *guard = &set;
 	int r;
 
-	if (!device || reset_scope_of(device) != RESET_SCOPE_BUS)
+	if (!device || scope_of(broker, device) != RESET_SCOPE_BUS)
 		return 0;
 	r = reset_set_find(registry_devices(broker->registry), device, guard);
 	return r < 0 ? r : refresh_members(broker, guard);
@@ -93,8 +140,8 @@ static void refuse_scope(const struct device *device, const struct group_terms *
 
 	if (set->scope == RESET_SCOPE_NONE) {
 		refusal_set(refusal, REFUSAL_RESET_SCOPE,
-			    "%s can't be reset: it has no method of its own, and no bridge above it that could reset "
-			    "its bus; Reset=prefer in %s:%u would grant it as it was left",
+			    "%s can't be reset: it has no method of its own, and is on no bus that could be reset; "
+			    "Reset=prefer in %s:%u would grant it as it was left",
 			    device->id.address, terms->file, terms->line);
 		return;
 	}
@@ -114,7 +161,7 @@ int reset_check(struct broker *broker, const struct judgement *judgement, const 
 {
 	int r;
 
-	if (terms->conduct.reset != POLICY_RESET_REQUIRE || reset_scope_of(device) == RESET_SCOPE_FUNCTION)
+	if (terms->conduct.reset != POLICY_RESET_REQUIRE || scope_of(broker, device) == RESET_SCOPE_FUNCTION)
 		return 0;
 	r = reset_set_find(registry_devices(broker->registry), device, &refusal->reset_set);
 	if (r < 0)
@@ -139,17 +186,16 @@ uint32_t reset_flags(const struct lease_device *device)
 	return device->reset == DEVICE_RESET_NEEDED ? HELPER_RESET : 0;
 }
 
-static void quarantine(struct lease_device *device, struct past_device *past, const struct helper_reply *reply)
+static void quarantine(struct lease_device *device, struct past_device *past, const char *why)
 {
 	if (past->quarantined)
 		return;
 	past->quarantined = true;
 	event_leased(
 		device, LOG_ERR, "deviceQuarantined",
-		"%s is quarantined: its reset %s%s; it is granted again when a reset succeeds, which the next Acquire "
-		"tries",
-		device->id.address, reply->status == HELPER_TIMED_OUT ? "did not come to an end" : "failed: ",
-		reply->status == HELPER_TIMED_OUT ? "" : strerror(reply->error));
+		"%s is quarantined, for its reset failed (%s); it is granted again when a reset succeeds, which the "
+		"next Acquire tries",
+		device->id.address, why);
 }
 
 static void end_quarantine(struct lease_device *device, struct past_device *past)
@@ -161,36 +207,76 @@ static void end_quarantine(struct lease_device *device, struct past_device *past
 		     device->id.address);
 }
 
-/* It had a method when it was judged, and had none when its turn came. */
-static void miss(struct lease_device *device, const struct past_device *past, struct refusal *refusal)
+/* The refusal is of the step reset; its message is still to be set. False: there is another one already. */
+static bool begin_refusal(struct refusal *refusal, const struct lease_device *device, int error)
 {
-	device->reset = DEVICE_RESET_IMPOSSIBLE;
-	if (!past->quarantined || refusal->kind)
-		return;
+	if (refusal->kind)
+		return false;
 	memcpy(refusal->device, device->id.address, sizeof(refusal->device));
 	snprintf(refusal->word, sizeof(refusal->word), "%s", helper_step_name(HELPER_STEP_RESET));
-	refusal->number = ENOTTY;
-	refusal_set(
-		refusal, REFUSAL_PREPARE_FAILED,
-		"%s is quarantined, for its last reset failed, and has no reset method now that could end that; see "
-		"'iommuctl describe %s'",
-		device->id.address, device->id.address);
+	refusal->number = error;
+	return true;
+}
+
+/* It could be reset when it was judged, and could not when its turn came. */
+static void miss(struct lease_device *device, const struct past_device *past, int error, struct refusal *refusal)
+{
+	device->reset = DEVICE_RESET_IMPOSSIBLE;
+	if (past->quarantined && begin_refusal(refusal, device, error))
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
+			    "%s is quarantined, for its last reset failed, and has no reset method now that could end "
+			    "that; see 'iommuctl describe %s'",
+			    device->id.address, device->id.address);
+	else if (device->conduct.reset == POLICY_RESET_REQUIRE && begin_refusal(refusal, device, error))
+		refusal_set(
+			refusal, REFUSAL_PREPARE_FAILED,
+			"%s: the kernel does not reset it: %s; Reset=prefer in its rule would grant it as it was left",
+			device->id.address, strerror(error));
 }
 
 void reset_replied(struct lease_device *device, const struct helper_reply *reply, struct refusal *refusal)
 {
 	struct past_device *past = past_find(&device->lease->broker->past, &device->id);
-	bool failed = reply->status == HELPER_FAULT || reply->status == HELPER_TIMED_OUT;
+	bool endless = reply->status == HELPER_TIMED_OUT;
+	/* For want of a method nothing was tried, and so nothing failed. */
+	bool failed = reply->status == HELPER_FAULT && reply->error != ENOENT;
 
 	/* Of a device that was removed since nothing is to be said. */
 	if (device->reset != DEVICE_RESET_NEEDED || !past)
 		return;
-	if (failed && reply->step == HELPER_STEP_RESET)
-		quarantine(device, past, reply);
+	if ((endless || failed) && reply->step == HELPER_STEP_RESET)
+		quarantine(device, past, endless ? "it did not come to an end" : strerror(reply->error));
 	else if (reply->status == HELPER_OK && reply->reset_done)
 		end_quarantine(device, past);
 	else if (reply->status == HELPER_OK)
-		miss(device, past, refusal);
+		miss(device, past, ENOTTY, refusal);
+}
+
+static void bus_failed(struct lease_device *device, struct past_device *past, int error, struct refusal *refusal)
+{
+	quarantine(device, past, strerror(error));
+	if (begin_refusal(refusal, device, error))
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
+			    "%s could not be reset with its bus (%s), and is quarantined: nobody gets it until a reset "
+			    "succeeds, which the next request tries; what was changed is put back",
+			    device->id.address, strerror(error));
+}
+
+void reset_bus_replied(struct lease *lease, const struct bus_reset *reset, struct refusal *refusal)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		struct lease_device *device = lease->devices[i];
+		struct past_device *past = past_find(&lease->broker->past, &device->id);
+
+		if (device->reset != DEVICE_RESET_BUS || !past)
+			continue;
+		if (reset->error == 0)
+			end_quarantine(device, past);
+		else if (bus_reset_is_impossible(reset))
+			miss(device, past, reset->error, refusal);
+		else
+			bus_failed(device, past, reset->error, refusal);
+	}
 }
 
 void reset_granted(struct lease *lease)
@@ -205,8 +291,7 @@ void reset_granted(struct lease *lease)
 		}
 		if (device->reset == DEVICE_RESET_IMPOSSIBLE)
 			event_leased(device, LOG_NOTICE, "notReset",
-				     "%s was handed out as it was left: it can't be reset on its own; Reset=require in "
-				     "its rule would refuse that",
+				     "%s was handed out as it was left, for it can't be reset on its own",
 				     device->id.address);
 	}
 }

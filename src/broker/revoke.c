@@ -82,7 +82,7 @@ static void give_up(struct lease *lease, const char *note)
 	if (lease->state == LEASE_RELEASING)
 		release_linger(lease);
 	else
-		holders_ask(lease);
+		holders_tell(lease);
 }
 
 bool revoke_report(struct lease *lease, const char *who)
@@ -98,17 +98,6 @@ bool revoke_report(struct lease *lease, const char *who)
 		"when the last one is closed",
 		(unsigned long long)lease->id, (int)lease->uid, who, *note ? "; " : "", note);
 	return true;
-}
-
-static struct lease *find_lease(struct broker *broker, uint64_t transaction)
-{
-	struct lease *lease;
-
-	list_for_each(lease, &broker->leases, link)
-		for (size_t i = 0; i < lease->n_devices; i++)
-			if (transaction && lease->devices[i]->transaction == transaction)
-				return lease;
-	return NULL;
 }
 
 /* The helper went, and nobody knows whether before or after the signal, which does not matter: once more. */
@@ -160,8 +149,8 @@ static void signal_replied(void *userdata, int error, const struct helper_reply 
 		helper_is_lost(broker);
 		return;
 	}
-	lease = find_lease(broker, reply->transaction);
-	if (!lease || !lease->revocation.signalling)
+	lease = lease_of_transaction(broker, reply->transaction);
+	if (!lease)
 		return; /* it has come to its end meanwhile */
 	lease->revocation.signalling = false;
 	kept = find_kept(lease);
@@ -237,12 +226,9 @@ void revoke_begin(struct lease *lease, const char *why)
 
 bool broker_revoke(struct broker *broker, uint64_t id, const char *why)
 {
-	struct lease *lease;
+	struct lease *lease = lease_by_number(broker, id);
 
-	list_for_each(lease, &broker->leases, link)
-		if (lease->id == id) {
-			revoke_begin(lease, why);
-			return true;
-		}
-	return false;
+	if (lease)
+		revoke_begin(lease, why);
+	return lease != NULL;
 }

@@ -295,9 +295,11 @@ int journal_close(struct journal *journal, uint64_t number)
 		return -ENOENT;
 	remove_transaction(journal, transaction);
 	r = append(journal, &entry);
-	if (r < 0)
-		journal->stale = true;
-	return r;
+	if (r == 0)
+		return 0;
+	/* Where one more record does not go, a new file may. */
+	journal->stale = true;
+	return compact(journal);
 }
 
 const struct transaction *journal_find(const struct journal *journal, uint64_t number)

@@ -43,6 +43,16 @@ static struct authority_answer send_to(int pidfd, int number)
 	return say(HELPER_FAULT, errno, strerror(errno));
 }
 
+static void log_signal(const char *address, const char *name, const struct authority_answer *said)
+{
+	char device[64];
+	const char *const fields[] = { device, NULL };
+
+	snprintf(device, sizeof(device), "IOMMUD_DEVICE=%s", address);
+	log_fields(LOG_NOTICE, fields, "%s: %s to the client that keeps it: %s", address, name,
+		   said->status == HELPER_OK ? "sent" : said->reason);
+}
+
 static struct authority_answer serve(const struct helper *helper, const struct helper_request *request, int client_fd)
 {
 	const struct authority authority = { .decide = policy_decide,
@@ -60,8 +70,7 @@ static struct authority_answer serve(const struct helper *helper, const struct h
 	authority_judge_signal(&authority, client_fd, &transaction->snapshot, kill, &pidfd, &said);
 	if (said.status == HELPER_OK)
 		said = send_to(pidfd, kill ? SIGKILL : SIGTERM);
-	log_notice("%s: %s to the client that keeps it: %s", transaction->snapshot.id.address,
-		   kill ? "SIGKILL" : "SIGTERM", said.status == HELPER_OK ? "sent" : said.reason);
+	log_signal(transaction->snapshot.id.address, kill ? "SIGKILL" : "SIGTERM", &said);
 	return said;
 }
 

@@ -215,9 +215,11 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 					  .claim = claim,
 					  .release = release,
 					  .userdata = move };
-	int r = lock_device(move->task);
+	int r;
 
 	strcpy(vfio_driver, bus->vfio_driver);
+	announce(move, HELPER_STEP_LOCK);
+	r = lock_device(move->task);
 	if (r < 0) {
 		*ret = outcome_of(HELPER_FAULT, HELPER_STEP_JOURNAL, r);
 		ret->undone = true;

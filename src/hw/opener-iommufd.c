@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * iommufd: /dev/iommu once, and /dev/vfio/devices/vfioN for each device. Nothing is bound or attached here: a device
- * descriptor can do nothing until its owner binds it to an iommufd, which is the client's to do. Opening takes
- * microseconds and touches no device.
+ * iommufd: /dev/iommu once, and /dev/vfio/devices/vfioN for each device. Nothing that is handed out is bound or attached
+ * here: a device descriptor can do nothing until its owner binds it to an iommufd, which is the client's to do. Opening takes
+ * microseconds and touches no device. Resetting buses is another matter: that is done with descriptors of its own.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -129,8 +130,65 @@ static int iommufd_open(int dev_fd, const struct opener_device *devices, size_t 
 	return 0;
 }
 
+/* Binding opens the device for good, and so proves that nobody else has it. */
+static int bind_all(const struct opened *opened, const struct opener_device *devices, char *failed, size_t failed_size)
+{
+	for (size_t i = 0; i < opened->n_devices; i++) {
+		struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = opened->iommu_fd };
+
+		if (ioctl(opened->device_fd[i], VFIO_DEVICE_BIND_IOMMUFD, &bind) < 0) {
+			int r = -errno;
+
+			snprintf(failed, failed_size, "%s can't be bound to an iommufd, for a reset of its bus",
+				 devices[i].address);
+			/* It was opened: this is not about a node that udev is still to make ours. */
+			return r == -ENOENT || r == -EACCES ? -EIO : r;
+		}
+	}
+	return 0;
+}
+
+/* Without groups: what the device's own iommufd has is what may be reset. */
+static int reset_one(int device_fd)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+
+	return ioctl(device_fd, VFIO_DEVICE_PCI_HOT_RESET, &reset) < 0 ? errno : 0;
+}
+
+static void reset_marked(const struct opened *opened, const struct opener_device *devices, struct bus_reset *ret,
+			 char *failed, size_t failed_size)
+{
+	for (size_t i = 0; i < opened->n_devices && !ret->error; i++) {
+		if (!devices[i].reset_bus)
+			continue;
+		ret->asked = true;
+		ret->error = reset_one(opened->device_fd[i]);
+		if (ret->error)
+			snprintf(failed, failed_size, "the bus of %s can't be reset", devices[i].address);
+	}
+}
+
+static int iommufd_reset_buses(int dev_fd, const struct opener_device *devices, size_t n_devices, struct bus_reset *ret,
+			       char *failed, size_t failed_size)
+{
+	struct opened opened;
+	int r = iommufd_open(dev_fd, devices, n_devices, &opened, failed, failed_size);
+
+	/* A kernel with iommufd, but without VFIO's character devices. */
+	*ret = (struct bus_reset){ .asked = r == -EOPNOTSUPP, .error = r == -EOPNOTSUPP ? ENODEV : 0 };
+	if (r < 0)
+		return ret->asked ? 0 : r;
+	r = bind_all(&opened, devices, failed, failed_size);
+	if (r == 0)
+		reset_marked(&opened, devices, ret, failed, failed_size);
+	opened_clear(&opened);
+	return ret->error && !bus_reset_is_impossible(ret) ? -ret->error : r;
+}
+
 const struct opener opener_iommufd = {
 	.name = "iommufd",
 	.available = iommufd_available,
 	.open = iommufd_open,
+	.reset_buses = iommufd_reset_buses,
 };

@@ -9,6 +9,7 @@
 #ifndef IOMMUD_HW_OPENER_H
 #define IOMMUD_HW_OPENER_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +22,20 @@ struct opener_device {
 	char address[DEVICE_ADDRESS_MAX];
 	unsigned int group;
 	int sysfs_fd; /* the device's folder in sysfs, borrowed */
+	bool reset_bus; /* for reset_buses(): its bus is to be reset; one device of a bus says so */
 };
+
+/* What the kernel said to the first reset that it did not carry out. */
+struct bus_reset {
+	bool asked; /* it was asked at all */
+	int error; /* 0: all were carried out; a positive errno */
+};
+
+/* The kernel will not do it, and nothing was reset; any other error is a reset that failed. */
+static inline bool bus_reset_is_impossible(const struct bus_reset *reset)
+{
+	return reset->error == ENODEV || reset->error == EINVAL || reset->error == EPERM;
+}
 
 /* What is handed out; -1 where the backend has none. */
 struct opened {
@@ -43,6 +57,14 @@ struct opener {
 	 */
 	int (*open)(int dev_fd, const struct opener_device *devices, size_t n_devices, struct opened *ret, char *failed,
 		    size_t failed_size);
+	/*
+	 * Resets the buses of the devices that are marked. All devices are to be handed out together, and nobody has one of
+	 * them: the kernel resets a bus only for who has all of it. 0: open() may follow, whatever was said of a reset that is
+	 * not possible; or a negative errno as from open(), or of a reset that failed. Nothing stays open. Blocks for seconds.
+	 * NULL: this backend can't.
+	 */
+	int (*reset_buses)(int dev_fd, const struct opener_device *devices, size_t n_devices, struct bus_reset *ret,
+			   char *failed, size_t failed_size);
 	/* Whether open() may block for long (a device reset): then it is to be called from a thread. */
 	bool may_block;
 };

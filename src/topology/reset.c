@@ -5,11 +5,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum reset_scope reset_scope_of(const struct device *device)
+/* Methods that reset all of the bus. The kernel uses them for one device only while that is alone there. */
+#define METHODS_OF_BUS (RESET_BUS | RESET_CXL_BUS)
+
+static bool is_alone(struct list_link *devices, const struct device *device)
 {
-	if (device->reset_methods)
+	const struct device *other;
+
+	list_for_each(other, devices, link) {
+		if (other != device && strcmp(other->upstream, device->upstream) == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The kernel lists methods once, when it finds the device: the first function of a slot is alone on its bus at that moment,
+ * and keeps a "bus" that would be refused. Of a device that is alone it says all there is to say: without a method, the reset of
+ * its bus does not work, or the administrator does not want it.
+ */
+enum reset_scope reset_scope_of(struct list_link *devices, const struct device *device)
+{
+	if (device->reset_methods & ~METHODS_OF_BUS)
 		return RESET_SCOPE_FUNCTION;
-	return device->upstream[0] ? RESET_SCOPE_BUS : RESET_SCOPE_NONE;
+	if (!device->upstream[0])
+		return RESET_SCOPE_NONE;
+	if (!is_alone(devices, device))
+		return RESET_SCOPE_BUS;
+	return device->reset_methods ? RESET_SCOPE_FUNCTION : RESET_SCOPE_NONE;
 }
 
 const char *reset_scope_name(enum reset_scope scope)
@@ -58,7 +81,7 @@ static int find_bus(struct list_link *devices, const struct device *device, stru
 
 int reset_set_find(struct list_link *devices, const struct device *device, struct reset_set *ret)
 {
-	struct reset_set set = { .scope = reset_scope_of(device) };
+	struct reset_set set = { .scope = reset_scope_of(devices, device) };
 	int r = 0;
 
 	if (set.scope == RESET_SCOPE_FUNCTION)

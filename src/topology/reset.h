@@ -10,8 +10,8 @@
 #include "topology/device.h"
 
 enum reset_scope {
-	RESET_SCOPE_NONE, /* no method of its own, and no bridge above that could reset its bus */
-	RESET_SCOPE_FUNCTION, /* it has a method of its own; the kernel lists "bus" only if it is alone there */
+	RESET_SCOPE_NONE, /* no method of its own, and nothing that could be reset with it */
+	RESET_SCOPE_FUNCTION, /* it has a method of its own, or is alone on a bus that can be reset */
 	RESET_SCOPE_BUS, /* only together with all that is below the bridge above it */
 };
 
@@ -27,13 +27,14 @@ struct reset_set {
 	size_t n;
 };
 
-enum reset_scope reset_scope_of(const struct device *device);
+/* `devices` are all, as registry_devices(). */
+enum reset_scope reset_scope_of(struct list_link *devices, const struct device *device);
 
 /* The word of the protocol; NULL for RESET_SCOPE_NONE. */
 const char *reset_scope_name(enum reset_scope scope);
 
 /*
- * The set of `device`, which is one of `devices` (as registry_devices()). Devices without an IOMMU group are not in the
+ * The set of `device`, which is one of `devices`. Devices without an IOMMU group are not in the
  * registry, and so not in a set. 0 and a set for reset_set_clear(), or -ENOMEM.
  */
 int reset_set_find(struct list_link *devices, const struct device *device, struct reset_set *ret);

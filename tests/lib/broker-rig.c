@@ -13,6 +13,8 @@
 
 int rig_open_result;
 unsigned int rig_n_opens;
+int rig_bus_reset_error;
+unsigned int rig_n_bus_resets;
 void (*rig_while_opening)(struct rig *rig);
 static struct rig *rig_of_opener;
 
@@ -52,7 +54,19 @@ static int fake_open(int dev_fd, const struct opener_device *devices, size_t n_d
 	return 0;
 }
 
-static const struct opener fake_iommufd = { .name = "iommufd", .available = fake_available, .open = fake_open };
+static int fake_reset_buses(int dev_fd, const struct opener_device *devices, size_t n_devices, struct bus_reset *ret,
+			    char *failed, size_t failed_size)
+{
+	*ret = (struct bus_reset){ .asked = true, .error = rig_bus_reset_error };
+	for (size_t i = 0; i < n_devices; i++)
+		rig_n_bus_resets += devices[i].reset_bus;
+	snprintf(failed, failed_size, "the test says no");
+	return ret->error && !bus_reset_is_impossible(ret) ? -ret->error : 0;
+}
+
+static const struct opener fake_iommufd = {
+	.name = "iommufd", .available = fake_available, .open = fake_open, .reset_buses = fake_reset_buses
+};
 static const struct opener fake_legacy = { .name = "legacy", .available = fake_unavailable, .open = fake_open };
 static const struct opener *const openers[] = { &fake_iommufd, &fake_legacy, NULL };
 
@@ -97,16 +111,19 @@ struct policy *rig_policy(const char *text)
 
 void rig_start(struct rig *rig, const char *policy)
 {
-	struct broker_config config = {
-		.openers = openers,
-		.limits = { .leases_per_uid = 2, .prepare_timeout_usec = 3600000000, .linger_after_usec = 3600000000 },
-		.event = hear,
-		.userdata = rig
-	};
+	struct broker_config config = { .openers = openers,
+					.limits = { .leases_per_uid = 2,
+						    .prepare_timeout_usec = 3600000000,
+						    .linger_after_usec = 3600000000,
+						    .holders_fresh_usec = UINT64_MAX },
+					.event = hear,
+					.userdata = rig };
 
 	memset(rig, 0, sizeof(*rig));
 	rig_open_result = 0;
 	rig_n_opens = 0;
+	rig_bus_reset_error = 0;
+	rig_n_bus_resets = 0;
 	rig_while_opening = NULL;
 	rig_of_opener = rig;
 	log_init("test", -1);

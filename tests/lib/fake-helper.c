@@ -66,7 +66,7 @@ static void note(struct fake_helper *helper, const char *what, const char *addre
 /* False: it failed, and the device is not prepared. */
 static bool reset(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
-	if (!(request->flags & HELPER_RESET) || helper->reset_error == ENOENT)
+	if (!(request->flags & HELPER_RESET) || (helper->reset_error == ENOENT && !helper->reset_status))
 		return true;
 	note(helper, "reset", request->address);
 	reply->reset_done = !helper->reset_error;
@@ -78,20 +78,10 @@ static bool reset(struct fake_helper *helper, const struct helper_request *reque
 	return false;
 }
 
-static void prepare(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+static void begin(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
 	struct fake_transaction *transaction = &helper->transactions[helper->n_transactions];
 
-	if (helper->fail_status && strcmp(helper->fail_address, request->address) == 0) {
-		reply->status = helper->fail_status;
-		reply->error = EBUSY;
-		reply->step = HELPER_STEP_UNBIND;
-		if (helper->fail_status == HELPER_IN_USE)
-			strcpy(reply->detail, "eth0 has the address 192.0.2.1");
-		return;
-	}
-	if (!reset(helper, request, reply))
-		return;
 	must(helper->n_transactions < FAKE_TRANSACTIONS, "transactions");
 	reply->transaction = ++helper->n_transactions;
 	transaction->open = true;
@@ -99,7 +89,29 @@ static void prepare(struct fake_helper *helper, const struct helper_request *req
 	current_driver(helper, request->address, transaction->driver);
 	transaction->parked = request->operation == HELPER_PARK;
 	fake_sysfs_set_driver(helper->sysfs, request->address, transaction->parked ? "pci-stub" : "vfio-pci");
-	note(helper, transaction->parked ? "park" : "prepare", request->address);
+}
+
+static void fail(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	reply->status = helper->fail_status;
+	reply->error = EBUSY;
+	reply->step = HELPER_STEP_UNBIND;
+	if (helper->fail_status == HELPER_IN_USE)
+		strcpy(reply->detail, "eth0 has the address 192.0.2.1");
+	if (helper->fail_open)
+		begin(helper, request, reply);
+}
+
+static void prepare(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	if (helper->fail_status && strcmp(helper->fail_address, request->address) == 0) {
+		fail(helper, request, reply);
+		return;
+	}
+	if (!reset(helper, request, reply))
+		return;
+	begin(helper, request, reply);
+	note(helper, request->operation == HELPER_PARK ? "park" : "prepare", request->address);
 }
 
 static void restore(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
@@ -115,6 +127,13 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 		reply->status = HELPER_FAULT;
 		reply->step = HELPER_STEP_BIND;
 		reply->error = EBUSY;
+		return;
+	}
+	if (helper->n_restores_fail) {
+		helper->n_restores_fail--;
+		reply->status = HELPER_FAULT;
+		reply->step = HELPER_STEP_UNBIND;
+		reply->error = EIO;
 		return;
 	}
 	transaction->open = false;
@@ -194,6 +213,8 @@ static void take(struct fake_helper *helper, const struct helper_request *reques
 		       !helper->transactions[request->transaction - 1].parked;
 
 	helper->n_requests[request->operation]++;
+	if (helper->holders_silent && request->operation == HELPER_HOLDERS)
+		return;
 	if (lingers)
 		timed_out(helper, request);
 	if (lingers || (helper->hold && moves))

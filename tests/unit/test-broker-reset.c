@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Resets as the broker sees them: who gets a device reset, what Reset=require refuses, and the life of a quarantine. On the
- * machine of broker-rig.h (whose devices can't be reset), with four more: FLR and PM can be reset on their own, LEFT and
- * RIGHT only together, for they share a bus.
+ * machine of broker-rig.h (whose devices can't be reset), with more: FLR and PM can be reset on their own, LEFT and RIGHT only
+ * together, for they share a bus, and so do CARD and SOUND, which share a group as well.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -21,14 +22,16 @@
 #define PM "0000:06:00.0" /* on vfio-pci already */
 #define LEFT "0000:05:00.0" /* on nvme, and so is */
 #define RIGHT "0000:05:00.1"
+#define CARD "0000:07:00.0" /* on nouveau */
+#define SOUND "0000:07:00.1" /* on vfio-pci */
 
 #define RULE(match, user, grant) \
 	"[Match]\nAddress=" match "\n[Client]\nUser=" user "\n[Grant]\nAction=allow\n" grant "\n"
 #define BOTH "1000,1001"
 
-static const char prefers[] = RULE("*", BOTH, "");
-static const char requires[] = RULE("*", BOTH, "Reset=require");
-static const char refrains[] = RULE("*", BOTH, "Reset=no");
+static const char prefers[] = RULE("*", BOTH, "GroupScope=whole");
+static const char requires[] = RULE("*", BOTH, "GroupScope=whole\nReset=require");
+static const char refrains[] = RULE("*", BOTH, "GroupScope=whole\nReset=no");
 
 static struct rig rig;
 static struct peer *alice, *bob;
@@ -53,6 +56,8 @@ static void start(const char *policy)
 	add(PM, 11, "vfio-pci", NULL, "pm");
 	add(LEFT, 12, "nvme", "pci0000:00/0000:00:1e.0", NULL);
 	add(RIGHT, 13, "nvme", "pci0000:00/0000:00:1e.0", NULL);
+	add(CARD, 14, "nouveau", "pci0000:00/0000:00:1f.0", NULL);
+	add(SOUND, 14, "vfio-pci", "pci0000:00/0000:00:1f.0", NULL);
 	rig.events[0] = '\0';
 	alice = peer_new(rig.broker, &rig.alice, 2);
 	bob = peer_new(rig.broker, &rig.bob, 2);
@@ -78,16 +83,40 @@ static void put_in_force(const char *text)
 	assert_int_equal(broker_set_policy(rig.broker, policy, refused, sizeof(refused)), 0);
 }
 
+/* A bus is reset on a thread, whose end the broker is told by a descriptor. */
+static void await_answer(void)
+{
+	while (rig.outcome.n == 0) {
+		struct pollfd end = { .fd = broker_get_fd(rig.broker), .events = POLLIN };
+
+		assert_int_equal(poll(&end, 1, 20000), 1);
+		rig_settle(&rig);
+	}
+	rig_settle(&rig);
+}
+
+/* Whoever has to consent does. */
 static void acquire(struct peer *peer, const char *devices)
+{
+	rig_acquire(&rig, peer, devices, NULL, NULL);
+	await_answer();
+	if (rig.outcome.refusal != REFUSAL_CONSENT_REQUIRED)
+		return;
+	rig_acquire(&rig, peer, devices, NULL, rig.outcome.token);
+	await_answer();
+}
+
+static void forget(void)
 {
 	rig.fake.trace[0] = '\0';
 	rig.events[0] = '\0';
-	rig_acquire(&rig, peer, devices, NULL, NULL);
+	rig_n_bus_resets = 0;
 }
 
 /* Granted, and given back; what the helper did for it is in the trace. */
 static void take(struct peer *peer, const char *devices)
 {
+	forget();
 	acquire(peer, devices);
 	assert_string_equal(rig.outcome.message, "");
 	assert_int_equal(rig.outcome.refusal, REFUSAL_NONE);
@@ -97,6 +126,7 @@ static void take(struct peer *peer, const char *devices)
 
 static void refuse(struct peer *peer, const char *devices, enum refusal_kind kind, const char *message)
 {
+	forget();
 	acquire(peer, devices);
 	assert_int_equal(rig.outcome.refusal, kind);
 	if (!strstr(rig.outcome.message, message))
@@ -269,6 +299,93 @@ static void require_keeps_off_what_others_have(void **state)
 	stop();
 }
 
+/* ---- whole buses ---- */
+
+static void a_bus_is_reset_when_all_of_it_goes_to_one_lease(void **state)
+{
+	start(requires);
+	take(alice, LEFT " " RIGHT);
+	assert_int_equal(rig_n_bus_resets, 1);
+	assert_false(was_reset());
+	assert_false(rig_saw(&rig, "notReset"));
+	take(alice, LEFT " " RIGHT);
+	assert_int_equal(rig_n_bus_resets, 0);
+	take(bob, LEFT " " RIGHT);
+	assert_int_equal(rig_n_bus_resets, 1);
+	put_in_force(prefers);
+	take(alice, RIGHT " " FLR " " LEFT);
+	assert_int_equal(rig_n_bus_resets, 1);
+	assert_true(was_reset());
+	stop();
+}
+
+static void each_bus_is_reset(void **state)
+{
+	start(prefers);
+	take(alice, LEFT " " CARD " " RIGHT " " SOUND);
+	assert_int_equal(rig_n_bus_resets, 2);
+	stop();
+}
+
+/* Its group is the lease's, so nobody gets it meanwhile. */
+static void a_neighbour_of_the_group_that_is_idle_on_vfio_is_reset_along(void **state)
+{
+	start(requires);
+	take(alice, CARD);
+	assert_int_equal(rig_n_bus_resets, 1);
+	assert_false(rig_saw(&rig, "notReset"));
+	stop();
+}
+
+/* Somebody may get the neighbour at any time. */
+static void a_neighbour_of_another_group_is_not_reset_along(void **state)
+{
+	start(requires);
+	fake_sysfs_set_driver(rig.sysfs, RIGHT, "vfio-pci");
+	take(alice, LEFT);
+	assert_int_equal(rig_n_bus_resets, 0);
+	assert_true(rig_saw(&rig, "notReset"));
+	stop();
+}
+
+static void a_bus_whose_reset_fails_quarantines_what_wanted_it(void **state)
+{
+	start(prefers);
+	take(alice, LEFT);
+	rig_bus_reset_error = ENOTTY;
+	refuse(alice, LEFT " " RIGHT, REFUSAL_PREPARE_FAILED, RIGHT " could not be reset with its bus (Inappropriate");
+	assert_string_equal(rig.outcome.word, "reset");
+	assert_true(is_quarantined(RIGHT));
+	assert_false(is_quarantined(LEFT)); /* alice had it */
+	assert_true(rig_saw(&rig, "deviceQuarantined"));
+	assert_string_equal(rig_driver(&rig, LEFT), "nvme");
+	/* Alone it can't be reset at all: it has no file for that. */
+	rig.fake.reset_error = ENOENT;
+	refuse(bob, RIGHT, REFUSAL_PREPARE_FAILED, RIGHT " is quarantined");
+	rig_bus_reset_error = 0;
+	take(alice, LEFT " " RIGHT);
+	assert_int_equal(rig_n_bus_resets, 1);
+	assert_true(rig_saw(&rig, "quarantineEnded"));
+	assert_false(is_quarantined(RIGHT));
+	stop();
+}
+
+/* Something of the bus is none of ours, or the kernel has a quirk against it. */
+static void a_bus_that_the_kernel_does_not_reset_is_as_one_that_can_not_be(void **state)
+{
+	start(prefers);
+	rig_bus_reset_error = ENODEV;
+	take(alice, CARD);
+	assert_true(rig_saw(&rig, "notReset"));
+	assert_false(is_quarantined(CARD));
+	put_in_force(requires);
+	refuse(bob, CARD, REFUSAL_PREPARE_FAILED, CARD ": the kernel does not reset it: No such device");
+	assert_string_equal(rig.outcome.word, "reset");
+	assert_false(is_quarantined(CARD));
+	assert_string_equal(rig_driver(&rig, CARD), "nouveau");
+	stop();
+}
+
 /* ---- quarantine ---- */
 
 static void a_reset_that_fails_quarantines(void **state)
@@ -304,6 +421,17 @@ static void a_reset_without_an_end_quarantines_as_well(void **state)
 	rig.fake.reset_status = HELPER_TIMED_OUT;
 	refuse(bob, FLR, REFUSAL_TIMED_OUT, "step reset");
 	assert_true(is_quarantined(FLR));
+	stop();
+}
+
+static void a_method_that_went_does_not(void **state)
+{
+	start(requires);
+	rig.fake.reset_error = ENOENT;
+	rig.fake.reset_status = HELPER_FAULT;
+	refuse(bob, FLR, REFUSAL_PREPARE_FAILED, FLR " has no reset method any more");
+	assert_string_equal(rig.outcome.word, "reset");
+	assert_false(is_quarantined(FLR));
 	stop();
 }
 
@@ -391,6 +519,7 @@ static void explain_says_what_is_reset(void **state)
 		       LEFT
 		       " can't be reset on its own: only all of its bus together; it is handed out as another user "
 		       "may have left it");
+	assert_planned(&rig.alice, CARD, CARD " is reset before, with all of its bus (it is not known who had it)");
 	rig.fake.reset_error = EIO;
 	refuse(bob, FLR, REFUSAL_PREPARE_FAILED, "quarantined");
 	assert_planned(&rig.alice, FLR,
@@ -491,8 +620,15 @@ int main(void)
 		cmocka_unit_test(require_is_content_with_the_whole_set),
 		cmocka_unit_test(require_is_content_with_neighbours_that_are_idle_on_vfio),
 		cmocka_unit_test(require_keeps_off_what_others_have),
+		cmocka_unit_test(a_bus_is_reset_when_all_of_it_goes_to_one_lease),
+		cmocka_unit_test(each_bus_is_reset),
+		cmocka_unit_test(a_neighbour_of_the_group_that_is_idle_on_vfio_is_reset_along),
+		cmocka_unit_test(a_neighbour_of_another_group_is_not_reset_along),
+		cmocka_unit_test(a_bus_whose_reset_fails_quarantines_what_wanted_it),
+		cmocka_unit_test(a_bus_that_the_kernel_does_not_reset_is_as_one_that_can_not_be),
 		cmocka_unit_test(a_reset_that_fails_quarantines),
 		cmocka_unit_test(a_reset_without_an_end_quarantines_as_well),
+		cmocka_unit_test(a_method_that_went_does_not),
 		cmocka_unit_test(another_step_that_fails_does_not),
 		cmocka_unit_test(a_quarantine_does_not_end_for_want_of_a_method),
 		cmocka_unit_test(a_rule_that_does_without_resets_passes_a_quarantine),

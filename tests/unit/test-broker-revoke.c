@@ -95,6 +95,7 @@ static void take_back(struct fixture *f)
 /* The time is over, once. The lease's linger time is an hour in the rig: never the next thing. */
 static void time_passes(struct fixture *f)
 {
+	assert_true(broker_next_deadline(f->rig.broker) < UINT64_MAX);
 	broker_expire(f->rig.broker, broker_next_deadline(f->rig.broker));
 	rig_settle(&f->rig);
 }
@@ -313,6 +314,53 @@ static void a_device_that_is_back_decides_nothing(void **state)
 	assert_int_equal(rig_state(&f->rig, f->lease), LEASE_RELEASED);
 }
 
+/* It waits for others of its group, and for nobody who could be signalled. */
+static void a_device_that_its_group_keeps_decides_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f,
+	     RULE("Address=" SLOT_NIC, "1000", "GroupScope=whole\n" ON("kill", "3"))
+		     RULE("Address=0000:03:00.*", "1000", "GroupScope=whole\n" ON("leave", "9")),
+	     SLOT_NIC " " SLOT_NVME " " SLOT_EDU);
+	f->rig.fake.linger = false;
+	f->rig.fake.hold = true;
+	strcpy(f->rig.fake.denied_address, SLOT_NIC);
+	take_back(f);
+	f->rig.fake.n_held = 1;
+	fake_helper_release(&f->rig.fake);
+	rig_settle(&f->rig);
+	assert_string_equal(rig_driver(&f->rig, SLOT_NIC), "");
+	time_passes(f);
+	assert_over(f, 0);
+	f->rig.fake.hold = false;
+	fake_helper_kill(&f->rig.fake);
+	rig_settle(&f->rig);
+	time_passes(f);
+	assert_slot_is_back(&f->rig);
+}
+
+/* Of a former broker's client: nobody has it, and nobody could be asked. */
+static void nobody_is_to_blame_for_what_is_parked(void **state)
+{
+	struct fixture *f = *state;
+
+	rig_start(&f->rig, RULE("Address=" EDU, "1000", ON("kill", "7")));
+	listen_to(f);
+	f->rig.fake.transactions[0] = (struct fake_transaction){ .open = true, .address = EDU, .parked = true };
+	f->rig.fake.n_transactions = 1;
+	f->rig.fake.hold = true;
+	assert_int_equal(helper_client_connect(f->rig.helper), 0);
+	broker_helper_connected(f->rig.broker);
+	rig_settle(&f->rig);
+	f->lease = 1;
+	assert_int_equal(rig_state(&f->rig, f->lease), LEASE_RELEASING);
+	take_back(f);
+	time_passes(f);
+	assert_false(rig_saw(&f->rig, "releaseIgnored"));
+	let_go(f);
+}
+
 /* ---- what comes in between ---- */
 
 static void asking_twice_changes_nothing(void **state)
@@ -508,15 +556,20 @@ static void a_helper_that_gives_no_reason_is_quoted_by_its_status(void **state)
 static void a_signal_waits_for_a_helper_that_is_away(void **state)
 {
 	struct fixture *f = *state;
+	char away[160];
 
 	take_one(f, ON("terminate", "7"));
 	take_back(f);
+	snprintf(away, sizeof(away), "%s.away", f->rig.fake.path);
+	assert_int_equal(rename(f->rig.fake.path, away), 0);
 	fake_helper_kill(&f->rig.fake);
 	rig_settle(&f->rig);
-	/* Of two: that the helper is tried again, and that the time is over. */
+	/* The helper is tried again, and the time is over, both in vain. */
 	broker_expire(f->rig.broker, now_usec() + 20000000);
 	rig_settle(&f->rig);
 	assert_false(rig_saw(&f->rig, "releaseIgnored"));
+	assert_int_equal(f->rig.fake.n_requests[HELPER_SIGNAL], 0);
+	assert_int_equal(rename(away, f->rig.fake.path), 0);
 	time_passes(f);
 	time_passes(f);
 	assert_non_null(strstr(f->rig.fake.trace, "terminate(" EDU ") "));
@@ -574,7 +627,7 @@ static void whichever_allocation_fails_the_lease_comes_back(void **state)
 		f->rig.fake.linger = true;
 		fail_alloc_begin(n);
 		take_back(f);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3 && broker_next_deadline(f->rig.broker) != UINT64_MAX; i++)
 			time_passes(f);
 		failed = fail_alloc_end();
 		/* What could not be asked of the helper is asked again. */
@@ -604,6 +657,8 @@ int main(void)
 		CASE(a_client_that_obeys_the_first_signal_gets_no_second),
 		CASE(of_several_devices_the_strictest_decides),
 		CASE(a_device_that_is_back_decides_nothing),
+		CASE(a_device_that_its_group_keeps_decides_nothing),
+		CASE(nobody_is_to_blame_for_what_is_parked),
 		CASE(asking_twice_changes_nothing),
 		CASE(a_client_that_left_its_descriptors_to_another_is_not_signalled),
 		CASE(a_client_that_dies_between_the_signals_gets_no_second),

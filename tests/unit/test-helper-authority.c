@@ -155,6 +155,18 @@ static void force_is_the_rules(void **state)
 	assert_false(judge(sockets, sockets->accepted, &facts).force);
 }
 
+static void what_becomes_of_a_reset_is_the_rules(void **state)
+{
+	const struct device_facts facts = { .group_size = 1 };
+	const struct sockets *sockets = *state;
+
+	allow(POLICY_SINGLETON);
+	for (int reset = POLICY_RESET_PREFER; reset <= POLICY_RESET_NO; reset++) {
+		next_decision.conduct.reset = reset;
+		assert_int_equal(judge(sockets, sockets->accepted, &facts).reset, reset);
+	}
+}
+
 static void refuses_what_the_policy_denies_and_says_why(void **state)
 {
 	const struct device_facts facts = { .group_size = 1 };
@@ -363,6 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(allows_what_the_policy_allows),
 		TEST(force_is_the_rules),
+		TEST(what_becomes_of_a_reset_is_the_rules),
 		TEST(refuses_what_the_policy_denies_and_says_why),
 		TEST(a_singleton_rule_gives_no_part_of_a_group),
 		TEST(some_devices_no_rule_can_give),

@@ -367,13 +367,27 @@ static void a_begin_that_can_not_be_written_leaves_nothing(void **state)
 	assert_false(exists(folder, "journal.damaged-1"));
 }
 
-static void a_close_that_can_not_be_written_is_made_good_later(void **state)
+static void a_close_that_can_not_be_added_is_in_a_new_file(void **state)
 {
 	struct folder *folder = *state;
 	uint64_t first = begin(folder, "0000:00:01.0"), second = begin(folder, "0000:00:02.0");
 
 	signal(SIGXFSZ, SIG_IGN);
 	limit_file_size(2 * JOURNAL_RECORD_SIZE);
+	assert_int_equal(journal_close(folder->journal, first), 0);
+	limit_file_size(RLIM_INFINITY);
+	open_again(folder);
+	assert_int_equal(count(folder), 1);
+	assert_non_null(journal_find(folder->journal, second));
+}
+
+static void a_close_that_can_not_be_written_is_made_good_later(void **state)
+{
+	struct folder *folder = *state;
+	uint64_t first = begin(folder, "0000:00:01.0"), second = begin(folder, "0000:00:02.0");
+
+	signal(SIGXFSZ, SIG_IGN);
+	limit_file_size(JOURNAL_RECORD_SIZE / 2);
 	assert_true(journal_close(folder->journal, first) < 0);
 	limit_file_size(RLIM_INFINITY);
 	assert_null(journal_find(folder->journal, first));
@@ -416,6 +430,7 @@ int main(void)
 		TEST(restores_from_the_prepared_record_alone),
 		TEST(believes_no_name_that_leaves_its_folder),
 		TEST(a_begin_that_can_not_be_written_leaves_nothing),
+		TEST(a_close_that_can_not_be_added_is_in_a_new_file),
 		TEST(a_close_that_can_not_be_written_is_made_good_later),
 		TEST(lets_one_process_in_at_a_time),
 	};

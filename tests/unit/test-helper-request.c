@@ -113,6 +113,16 @@ static void refuses_fields_that_the_operation_does_not_take(void **state)
 	}
 }
 
+static void only_a_prepare_asks_for_a_reset(void **state)
+{
+	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+		struct packet other = packet(operation);
+
+		other.request.flags = HELPER_RESET;
+		assert_int_equal(request_check(&other) == NULL, operation == HELPER_PREPARE);
+	}
+}
+
 static void refuses_wrong_numbers_of_descriptors(void **state)
 {
 	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
@@ -161,15 +171,29 @@ static void parks_one_device_for_another(void **state)
 	assert_non_null(request_check(&bad));
 }
 
+static void kills_by_a_flag_of_its_own(void **state)
+{
+	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+		struct packet other = packet(operation);
+
+		other.request.flags = HELPER_KILL;
+		assert_int_equal(request_check(&other) == NULL, operation == HELPER_SIGNAL);
+		other.request.flags = 1u << 31;
+		assert_non_null(request_check(&other));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_each_operation_in_its_form),
 		cmocka_unit_test(refuses_wrong_sizes),
 		cmocka_unit_test(refuses_other_versions),
+		cmocka_unit_test(kills_by_a_flag_of_its_own),
 		cmocka_unit_test(refuses_unknown_operations),
 		cmocka_unit_test(refuses_any_byte_set_in_reserved_fields),
 		cmocka_unit_test(refuses_fields_that_the_operation_does_not_take),
+		cmocka_unit_test(only_a_prepare_asks_for_a_reset),
 		cmocka_unit_test(refuses_wrong_numbers_of_descriptors),
 		cmocka_unit_test(refuses_addresses_that_are_none),
 		cmocka_unit_test(parks_one_device_for_another),

@@ -107,6 +107,19 @@ static void others_of_the_bus_are_in_the_set_whatever_they_can_themselves(void *
 	assert_string_equal(set_of(*state, SLOT_A), "bus: " SLOT_A " " SLOT_B);
 }
 
+/* The kernel lists it once, before it finds the others. */
+static void the_kernel_s_word_for_the_bus_counts_only_of_who_is_alone_there(void **state)
+{
+	struct scene *scene = *state;
+
+	fake_sysfs_set_attribute(scene->sysfs, SLOT_A, "reset_method", "bus");
+	assert_int_equal(registry_refresh(scene->registry, SLOT_A), 0);
+	assert_string_equal(set_of(scene, SLOT_A), "bus: " SLOT_A " " SLOT_B);
+	fake_sysfs_remove_device(scene->sysfs, SLOT_B);
+	assert_int_equal(registry_refresh(scene->registry, SLOT_B), -ENOENT);
+	assert_string_equal(set_of(scene, SLOT_A), "function: " SLOT_A);
+}
+
 /* A reset goes through bridges. */
 static void all_that_is_below_a_bridge_of_the_bus_is_in_the_set(void **state)
 {
@@ -132,7 +145,7 @@ static void a_refresh_sees_methods_that_were_taken_away(void **state)
 
 	fake_sysfs_set_attribute(scene->sysfs, ALONE, "reset_method", "");
 	assert_int_equal(registry_refresh(scene->registry, ALONE), 0);
-	assert_string_equal(set_of(scene, ALONE), "bus: " ALONE);
+	assert_string_equal(set_of(scene, ALONE), "none:");
 }
 
 /* Of a domain of its own, as Intel's VMD makes them. */
@@ -142,9 +155,10 @@ static void a_root_bus_below_a_device_is_one(void **state)
 
 	add(scene, "10000:e0:06.0", "pci0000:00/0000:00:0e.0/pci10000:e0", NULL);
 	add(scene, "10000:e1:00.0", "pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0", NULL);
+	add(scene, "10000:e1:00.1", "pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0", NULL);
 	assert_int_equal(registry_scan(scene->registry), 0);
 	assert_string_equal(set_of(scene, "10000:e0:06.0"), "none:");
-	assert_string_equal(set_of(scene, "10000:e1:00.0"), "bus: 10000:e1:00.0");
+	assert_string_equal(set_of(scene, "10000:e1:00.0"), "bus: 10000:e1:00.0 10000:e1:00.1");
 }
 
 static void memory_that_runs_out_leaves_nothing_behind(void **state)
@@ -175,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_SCENE(a_device_with_a_method_of_its_own_is_its_own_set),
 		WITH_SCENE(others_of_the_bus_are_in_the_set_whatever_they_can_themselves),
+		WITH_SCENE(the_kernel_s_word_for_the_bus_counts_only_of_who_is_alone_there),
 		WITH_SCENE(all_that_is_below_a_bridge_of_the_bus_is_in_the_set),
 		WITH_SCENE(a_root_bus_can_not_be_reset),
 		WITH_SCENE(what_is_not_on_pci_has_no_reset),

@@ -131,6 +131,8 @@ static void a_device_that_has_everything(void **state)
 	assert_int_equal(number(json, "group"), 1);
 	assert_int_equal(json_object_array_length(json_child(json, "resetMethods")), 7);
 	assert_true(json_object_get_boolean(json_child(json, "bootDisplay")));
+	assert_text(json, "resetScope", "function");
+	assert_string_equal(json_object_get_string(json_object_array_get_idx(json_child(json, "resetSet"), 0)), NIC);
 	json_object_put(json);
 }
 
@@ -147,6 +149,9 @@ static void a_device_that_has_nothing(void **state)
 	assert_true(is_null(json, "lease") && is_null(json, "state"));
 	assert_int_equal(json_object_array_length(json_child(json, "virtualFunctions")), 0);
 	assert_int_equal(json_object_array_length(json_child(json, "resetMethods")), 0);
+	assert_true(is_null(json, "resetScope"));
+	assert_int_equal(json_object_array_length(json_child(json, "resetSet")), 0);
+	assert_false(json_object_get_boolean(json_child(json, "quarantined")));
 	json_object_put(json);
 }
 
@@ -166,6 +171,27 @@ static void a_device_lists_its_virtual_functions(void **state)
 	json_object_put(json);
 	json = convert(registry_find_device(rig.registry, "0000:01:10.0"), names);
 	assert_text(json, "physicalFunction", NIC);
+	json_object_put(json);
+}
+
+static void a_device_lists_what_a_reset_would_reset_along(void **state)
+{
+	static const char *const addresses[] = { "0000:07:00.0", "0000:07:00.1" };
+	json_object *json, *list;
+
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
+		fake_sysfs_add_device(rig.sysfs, &(struct fake_device){ .address = addresses[i],
+									.parent = "pci0000:00/0000:00:1d.0",
+									.vendor = 0x8086,
+									.device = 0x10ed,
+									.group = 7 });
+	broker_resync(rig.broker);
+	json = convert(registry_find_device(rig.registry, addresses[1]), names);
+	assert_text(json, "resetScope", "bus");
+	list = json_child(json, "resetSet");
+	assert_int_equal(json_object_array_length(list), ARRAY_SIZE(addresses));
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
+		assert_string_equal(json_object_get_string(json_object_array_get_idx(list, i)), addresses[i]);
 	json_object_put(json);
 }
 
@@ -436,6 +462,7 @@ int main(void)
 		CASE(a_device_that_has_everything),
 		CASE(a_device_that_has_nothing),
 		CASE(a_device_lists_its_virtual_functions),
+		CASE(a_device_lists_what_a_reset_would_reset_along),
 		CASE(a_group_with_and_without_everything),
 		CASE(a_group_shows_the_label_of_its_lease),
 		CASE(blockers_of_every_kind),

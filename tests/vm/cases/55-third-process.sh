@@ -24,8 +24,6 @@ User=carol
 [Grant]
 Action=allow
 END
-# Others' users must get at it.
-chmod 755 "$state"
 
 # take_over: bob leases the device and passes its unbound descriptor to carol's process, which has an iommufd of her own
 take_over()
@@ -37,6 +35,7 @@ take_over()
 	defer rm -r "$shared"
 	hold carol carol iommuctl run --backend=iommufd "$NIC" -- pass-fd --take "$shared/socket" '{iommu}'
 	wait_held carol listening >/dev/null
+	# shellcheck disable=SC2016
 	hold bob bob iommuctl run --backend=iommufd "$EDU" -- sh -c 'pass-fd "$0" "$1" && echo passed && cat' \
 		"$shared/socket" '{device}'
 	wait_held carol taken >/dev/null

@@ -35,6 +35,27 @@ resets()
 	dmesg | grep -c "fail-reset: $NVME: reset returns 0" || true
 }
 
+# watch_bus, bus_resets: how often somebody asked VFIO to reset a bus, and was obeyed, since
+watch_bus()
+{
+	tracing=/sys/kernel/tracing
+	[[ -e $tracing/kprobe_events ]] || mount -t tracefs tracefs $tracing
+	echo 'r:bus_reset vfio_pci_core:vfio_pci_dev_set_hot_reset ret=$retval:s32' >$tracing/kprobe_events
+	defer unwatch_bus
+	echo 1 >$tracing/events/kprobes/bus_reset/enable
+}
+
+unwatch_bus()
+{
+	echo 0 >$tracing/events/kprobes/bus_reset/enable
+	echo >$tracing/kprobe_events
+}
+
+bus_resets()
+{
+	grep -c 'bus_reset: .* ret=0$' $tracing/trace || true
+}
+
 # serve USER ADDRESS...: has the devices for a moment
 serve()
 {
@@ -94,7 +115,8 @@ assert_driver "$EDU" none
 serve bob "$NVME"
 assert_eq $((++expected)) "$(resets)" "resets with Reset=require"
 
-# Two functions below one root port, neither of which can be reset without the other.
+# Two functions below one root port, neither of which can be reset without the other, whatever the kernel lists of the first:
+# it was alone there when it was found.
 host-monitor "device_add edu,id=hot1,bus=rp-hot,multifunction=on,addr=0.1"
 host-monitor "device_add edu,id=hot0,bus=rp-hot,multifunction=on,addr=0.0"
 wait_device 0000:03:00.0
@@ -104,7 +126,19 @@ assert_contains "$(iommuctl describe --json=short 0000:03:00.0)" \
 	'"resetScope":"bus","resetSet":["0000:03:00.0","0000:03:00.1"]'
 error=$(as bob iommuctl acquire --yes 0000:03:00.0 2>&1 </dev/null) || true
 assert_contains "$error" "a reset of its bus would hit 0000:03:00.1"
+watch_bus
 serve bob 0000:03:00.0 0000:03:00.1
+assert_eq 1 "$(bus_resets)" "resets of the bus for bob, after nobody knows whom"
+serve bob 0000:03:00.0 0000:03:00.1
+assert_eq 1 "$(bus_resets)" "resets of the bus for bob again"
+# The devices are as good as new, and theirs is another's DMA.
+as carol iommuctl run --yes 0000:03:00.1 0000:03:00.0 -- edu-dma --device '{device:1}' --iommu '{iommu}'
+wait_idle
+assert_eq 2 "$(bus_resets)" "resets of the bus for carol"
+as bob iommuctl run --yes --backend=legacy 0000:03:00.0 0000:03:00.1 -- \
+	edu-dma --container '{container}' --group '{group:0}' --device '{device:0}' --address 0000:03:00.0
+wait_idle
+assert_eq 3 "$(bus_resets)" "resets of the bus before a legacy lease"
 host-monitor --event DEVICE_DELETED "device_del hot0"
 wait_no_device 0000:03:00.0
 wait_no_device 0000:03:00.1

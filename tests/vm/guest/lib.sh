@@ -33,6 +33,12 @@ skip()
 	exit 77
 }
 
+# note TEXT: it stands with the results, also when the case passes
+note()
+{
+	echo "$*" >>"$state/note"
+}
+
 deferred=()
 
 # defer COMMAND ARG...: run it when the case ends, however it ends, last one first
