@@ -519,16 +519,9 @@ acquire_sends_backend_and_consent() {
 }
 
 acquire_asks_for_a_pool() {
-	start <<-END
-		call io.iommud.Acquire
-		fds 2
-		reply $iommufd
-		call io.iommud.Subscribe
-		more $subscribed
-	END
+	start_with_lease
 	run 0 acquire --pool=nets --count=1 --numa-node=0 --wait=60
-	logged 'call *"parameters":{"pool":"nets","count":1,"numaNode":0,"waitSec":60}}'
-	logged 'call *Subscribe*' gone
+	logged 'call *"parameters":{"pool":"nets","count":1,"numaNode":0,"waitSec":60}}' 'call *Subscribe*' gone
 	run 0 acquire --wait 5 0000:00:04.0
 	logged 'call *"parameters":{"devices":?"0000:00:04.0"?,"waitSec":5}}' 'call *Subscribe*' gone
 }
