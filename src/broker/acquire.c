@@ -66,7 +66,7 @@ static bool lease_devices_are_same(const struct lease *lease, struct broker *bro
 		const struct lease_device *leased = lease->devices[i];
 		const struct device *device = registry_find_device(broker->registry, leased->id.address);
 
-		if (!device || device->group->id != leased->group ||
+		if (!device || device->group->id != leased->group || device->node != leased->node ||
 		    memcmp(&device->id, &leased->id, sizeof(device->id)) != 0 || !is_where_it_belongs(leased, device))
 			return false;
 	}

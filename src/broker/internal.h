@@ -170,6 +170,8 @@ const struct lease_device *park_find(const struct lease *lease, const char *addr
 void park_add_remedies(const struct group *group, const struct group_terms *terms, struct verdict *verdict);
 /* All that a judgement which granted would park, each once. 0 and a list to free(), or -ENOMEM. */
 int park_plan(struct broker *broker, const struct judgement *judgement, struct parking **ret, size_t *ret_n);
+/* pci-stub takes PCI devices; a bridge carries others, and a screen that is looked at stays. */
+bool park_is_possible(const struct device *device);
 /* Whether the text is in the list (NULL-terminated, may be NULL). */
 bool text_is_listed(const char *const *list, const char *text);
 
@@ -282,6 +284,8 @@ void open_dispatch_completions(struct broker *broker);
 void release_begin(struct lease *lease);
 /* The same for a lease that was never granted. */
 void release_failed(struct lease *lease);
+/* Of a lease that is being given back: goes on with what waits for nobody any more, or ends and frees it. */
+void release_continue(struct lease *lease);
 /* (Re)sends what was not answered, after the helper was lost. */
 void release_resume(struct lease *lease);
 void release_resume_all(struct broker *broker);
@@ -307,6 +311,32 @@ void revoke_expire(struct lease *lease);
  */
 bool revoke_report(struct lease *lease, const char *who);
 
+/* ---- violation.c ---- */
+
+/*
+ * Looks at all that can be wrong with an active or violated lease, tells what changed, and does what the rule says about
+ * it. Any other lease is left alone. It may be freed on return.
+ */
+void violation_examine(struct lease *lease);
+void violation_examine_all(struct broker *broker);
+/* A device came to the group of a lease; violation_examine() is to follow. */
+void violation_joined(struct lease *lease, const struct device *device);
+/* Whose rule counts for the group: the lease's first device in it. NULL: it has none. */
+const struct lease_device *violation_ruler(const struct lease *lease, unsigned int group);
+
+/* ---- late.c ---- */
+
+/* The parked one at this address, or the one that is to be; NULL: none. */
+struct lease_device *late_find(const struct lease *lease, const char *address);
+/* Remembers a device that came to a group of the lease. NULL: out of memory. */
+struct lease_device *late_add(struct lease *lease, const struct device *device);
+/* Has it parked, whatever has it. True: it is under way; false: it can't be, or was tried often enough. */
+bool late_park(struct lease *lease, const struct device *device);
+/* It was tried as often as it will be. */
+bool late_gave_up(const struct lease_device *late);
+/* Forgets those that were removed; what the helper has of them is closed. */
+void late_forget_lost(struct lease *lease);
+
 /* ---- holders.c ---- */
 
 /*
@@ -323,7 +353,7 @@ void holders_ask_again(struct lease *lease);
 /* ---- recover.c ---- */
 
 void recover_begin(struct broker *broker);
-/* The helper is away: try to reach it again after a while. */
+/* The helper is away, or something else did not work: after a while it is reached, and everything looked at, again. */
 void recover_retry_later(struct broker *broker);
 
 /* ---- watch.c ---- */
@@ -334,6 +364,12 @@ void watch_judge_group(struct broker *broker, unsigned int group);
 
 /* ---- events.c ---- */
 
+struct event_member {
+	const char *address;
+	unsigned int group;
+	const char *driver; /* NULL or empty: none */
+};
+
 /* Fills in the sequence number, tells the listener and writes the journal. */
 void event_publish(struct broker *broker, int priority, struct broker_event event);
 void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
@@ -341,6 +377,9 @@ void event_lease(struct lease *lease, int priority, const char *name, const char
 /* The same about one device of it. */
 void event_leased(struct lease_device *device, int priority, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* About a member of the lease's group that need not be the lease's. */
+void event_member(struct lease *lease, int priority, const char *name, const struct event_member *member,
+		  const char *format, ...) __attribute__((format(printf, 5, 6)));
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal);
 void event_device(struct broker *broker, int priority, const char *name, const struct device *device,
 		  const char *format, ...) __attribute__((format(printf, 5, 6)));

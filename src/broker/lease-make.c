@@ -10,6 +10,7 @@
 static void fill_device(struct lease_device *leased, const struct device *device)
 {
 	leased->id = device->id;
+	leased->node = device->node;
 	leased->group = device->group->id;
 	memcpy(leased->driver, device->driver, sizeof(device->driver));
 }

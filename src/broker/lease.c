@@ -53,6 +53,19 @@ struct lease_device *lease_add_parked(struct lease *lease)
 	return add_device(lease, true);
 }
 
+void lease_drop_parked(struct lease_device *device)
+{
+	struct lease *lease = device->lease;
+	size_t n = lease_n_all(lease), i = 0;
+
+	while (lease->devices[i] != device)
+		i++;
+	memmove(&lease->devices[i], &lease->devices[i + 1], (n - i - 1) * sizeof(lease->devices[0]));
+	lease->n_parked--;
+	close_fd(device->sysfs_fd);
+	free(device);
+}
+
 struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked)
 {
 	struct lease *lease = calloc(1, sizeof(*lease));
@@ -135,7 +148,7 @@ const struct lease_device *lease_find_blocked(const struct lease *lease)
 struct lease_device *lease_find_device(struct lease *lease, const char *address)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (strcmp(lease->devices[i]->id.address, address) == 0)
+		if (!lease->devices[i]->lost && strcmp(lease->devices[i]->id.address, address) == 0)
 			return lease->devices[i];
 	return NULL;
 }

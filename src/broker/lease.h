@@ -34,6 +34,14 @@ enum lease_state {
 
 struct lease;
 
+/* Of one that is parked, or is to be, since the lease was granted: late.c. */
+struct lease_late {
+	bool since; /* it is such a one */
+	bool joined; /* it came to the group, not only to a driver */
+	bool asked; /* HELPER_PARK was sent, its reply is out */
+	unsigned int n_tries;
+};
+
 /* Before a device goes to the client: see reset.c. */
 enum device_reset {
 	DEVICE_RESET_NOT_NEEDED, /* this user had it last, or the rule says Reset=no */
@@ -58,6 +66,10 @@ struct lease_device {
 	enum device_reset reset;
 	bool resets_bus; /* of those with DEVICE_RESET_BUS the first of its bus */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
+	uint64_t node; /* as device::node; 0: not known, found in the helper's journal */
+	bool lost; /* it was removed; what is at its address now, if anything, is another device */
+	bool wanted; /* the kernel asked for it back, and it was told */
+	struct lease_late late;
 };
 
 /* Who had descriptors of a lease's devices when that was looked for last: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */
@@ -101,6 +113,7 @@ struct lease {
 	unsigned int n_holders_asked; /* answers of the helper to it that are out */
 	uint64_t holders_usec; /* when the last look ended */
 	bool linger_told; /* the event was published */
+	char reason[512]; /* of LEASE_VIOLATED, for people; empty otherwise */
 	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */
 	size_t n_devices; /* that are handed out */
 	size_t n_parked; /* bystanders behind them, and who came late */
@@ -112,6 +125,8 @@ struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked
 
 /* One more that is parked, at the end: what joins a group while it is leased. Owned by the lease. NULL: out of memory. */
 struct lease_device *lease_add_parked(struct lease *lease);
+/* Takes a parked one off the list again and frees it: nothing is to be undone, and no reply about it is out. */
+void lease_drop_parked(struct lease_device *device);
 
 static inline size_t lease_n_all(const struct lease *lease)
 {
@@ -130,8 +145,14 @@ void lease_set_state(struct lease *lease, enum lease_state state);
 bool lease_holds_group(const struct lease *lease, unsigned int group);
 /* The first device that a driver has not let go of, parked ones included; NULL: there is none. */
 const struct lease_device *lease_find_blocked(const struct lease *lease);
-/* Parked ones as well. */
+/* Parked ones as well, but none that was lost. */
 struct lease_device *lease_find_device(struct lease *lease, const char *address);
+
+/* Of a group of the lease, but not taken from its driver: it may have to be, or it may stay. */
+static inline bool lease_device_is_loose(const struct lease_device *device)
+{
+	return device->late.since && !device->transaction;
+}
 
 /* "active" and so on, as in io.iommud.varlink. */
 const char *lease_state_name(enum lease_state state);

@@ -37,10 +37,11 @@ static void lease_end(struct lease *lease, enum lease_state state)
 		wait_touch(broker, groups[i]);
 }
 
+/* Or may have one in a moment. */
 static bool has_transactions(const struct lease *lease)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (lease->devices[i]->transaction)
+		if (lease->devices[i]->transaction || lease->devices[i]->late.asked)
 			return true;
 	return false;
 }
@@ -136,10 +137,7 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 	else if (reply->status == HELPER_REPLACED)
 		event_lease(lease, LOG_NOTICE, "deviceReplaced",
 			    "%s is another device now, or gone: nothing was put back", device->id.address);
-	if (has_transactions(lease))
-		release_resume(lease);
-	else
-		lease_end(lease, LEASE_RELEASED);
+	release_continue(lease);
 	if (recovered)
 		release_resume_all(broker);
 }
@@ -179,15 +177,20 @@ void release_resume(struct lease *lease)
 	}
 }
 
+void release_continue(struct lease *lease)
+{
+	if (has_transactions(lease))
+		release_resume(lease);
+	else
+		lease_end(lease, LEASE_RELEASED);
+}
+
 void release_begin(struct lease *lease)
 {
 	lease_set_state(lease, LEASE_RELEASING);
 	lease->linger_usec = now_usec() + lease->broker->limits.linger_after_usec;
 	release_schedule(lease);
-	if (has_transactions(lease))
-		release_resume(lease);
-	else
-		lease_end(lease, LEASE_RELEASED);
+	release_continue(lease);
 }
 
 void release_failed(struct lease *lease)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Follows the devices: every change of the registry becomes an event, and a new verdict on its group, which is published
- * when it differs from the last one. A group that stops being viable while it is leased is a violation.
+ * when it differs from the last one. What it means for who has leased the group is violation.c's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,19 +19,6 @@ static uint64_t fingerprint(const struct verdict *verdict)
 		for (const char *c = verdict->blockers[i].message; *c; c++)
 			hash = (hash ^ (unsigned char)*c) * 1099511628211ull;
 	return hash ^ verdict->n_blockers;
-}
-
-/* A leased group is violated while it is not viable, and active again when the intruder left. */
-static void follow_lease(struct lease *lease, unsigned int group, const struct verdict *verdict)
-{
-	if (lease->state == LEASE_ACTIVE && !verdict_is_viable(verdict)) {
-		lease_set_state(lease, LEASE_VIOLATED);
-		event_lease(lease, LOG_ERR, "violation", "group %u is leased and not viable any more: %s; %s", group,
-			    verdict->blockers[0].message, verdict->blockers[0].remedy);
-	} else if (lease->state == LEASE_VIOLATED && verdict_is_viable(verdict)) {
-		lease_set_state(lease, LEASE_ACTIVE);
-		event_lease(lease, LOG_NOTICE, "violationEnded", "group %u is viable again", group);
-	}
 }
 
 static void publish_verdict(struct broker *broker, const struct group *group, const struct verdict *verdict)
@@ -54,7 +41,7 @@ static void publish_verdict(struct broker *broker, const struct group *group, co
 					     .message = message });
 }
 
-void watch_judge_group(struct broker *broker, unsigned int id)
+static void follow_verdict(struct broker *broker, unsigned int id)
 {
 	const struct group *group = registry_find_group(broker->registry, id);
 	struct group_state *state = group_state_get(broker, id);
@@ -71,9 +58,17 @@ void watch_judge_group(struct broker *broker, unsigned int id)
 	state->viable = verdict_is_viable(&verdict);
 	if (changed)
 		publish_verdict(broker, group, &verdict);
-	if (state->holder)
-		follow_lease(state->holder, id, &verdict);
 	verdict_clear(&verdict);
+}
+
+void watch_judge_group(struct broker *broker, unsigned int id)
+{
+	struct lease *holder = broker_group_holder(broker, id);
+
+	follow_verdict(broker, id);
+	/* Also when the group went with its last device. */
+	if (holder)
+		violation_examine(holder);
 }
 
 /* What a change is called, and how it reads. */
@@ -108,11 +103,14 @@ static void registry_changed(void *userdata, enum registry_change change, const 
 {
 	struct broker *broker = userdata;
 	unsigned int group = device->group->id;
+	struct lease *holder = broker_group_holder(broker, group);
 
 	/* Whatever comes to that address next has another past, or one that is not known. */
 	if (change == DEVICE_REMOVED)
 		past_forget(&broker->past, device->id.address);
 	publish_change(broker, change, device, former_driver);
+	if (change == DEVICE_ADDED && holder)
+		violation_joined(holder, device);
 	watch_judge_group(broker, group);
 	wait_touch(broker, group);
 }
@@ -140,6 +138,7 @@ void broker_resync(struct broker *broker)
 
 	if (r < 0)
 		log_error("sysfs could not be scanned after events were lost: %s", strerror(-r));
+	violation_examine_all(broker);
 	event_publish(broker, LOG_NOTICE,
 		      (struct broker_event){ .name = "resynced",
 					     .group = -1,

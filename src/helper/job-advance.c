@@ -81,15 +81,38 @@ static void begin_prepare(struct helper *helper, struct job *job)
 	}
 }
 
+/* Its transaction is the former one: what is put back at the end is what was there before it was parked first. */
+static void begin_parking_again(struct helper *helper, struct job *job)
+{
+	int r;
+
+	job->phase = JOB_PARKING_AGAIN;
+	r = job_start_worker(helper, job, task_park_again);
+	if (r < 0)
+		job_finish_fault(helper, job, HELPER_STEP_NONE, r);
+}
+
+/* It was to be parked again, took too long, and now the lease is over: it is put back instead. */
+static bool is_over_already(const struct job *job)
+{
+	return job->again && job->asked_restore && job->phase != JOB_RESTORING;
+}
+
 static void advance_judged(struct helper *helper, struct job *job)
 {
 	const struct worker_report *result = &job->result;
 
+	if (is_over_already(job)) {
+		undo(helper, job, &result->outcome);
+		return;
+	}
 	if (result->outcome.status != HELPER_OK) {
 		log_warning("prepare refused: %s", result->reason);
 		job_finish(helper, job, &result->outcome);
 	} else if (job->timed_out || !job_has_waiter(helper, job)) {
 		job_free(helper, job);
+	} else if (job->again) {
+		begin_parking_again(helper, job);
 	} else {
 		begin_prepare(helper, job);
 	}
@@ -150,6 +173,24 @@ static void advance_prepared(struct helper *helper, struct job *job)
 	job_finish(helper, job, job->asked_restore && outcome->undone ? &restored : outcome);
 }
 
+static void advance_parked_again(struct helper *helper, struct job *job)
+{
+	const struct outcome *outcome = &job->result.outcome;
+
+	log_outcome(job, "parking again", outcome);
+	if (is_over_already(job)) {
+		undo(helper, job, outcome);
+		return;
+	}
+	if (outcome->status != HELPER_OK) {
+		job_finish(helper, job, outcome);
+		return;
+	}
+	/* Where nobody is told: it is parked, as its transaction says. */
+	(void)tell_prepared(helper, job);
+	job_free(helper, job);
+}
+
 /* The former transaction of the device is closed; now what was asked for. */
 static void prepare_at_last(struct helper *helper, struct job *job)
 {
@@ -197,7 +238,7 @@ static void advance_without_result(struct helper *helper, struct job *job)
 	const struct outcome fault = { .status = HELPER_FAULT, .step = job->step, .error = EIO };
 
 	log_error("%s: a worker died at %s", job->address, helper_step_text(job->step));
-	if (job->phase == JOB_PREPARING) {
+	if (job->phase == JOB_PREPARING || is_over_already(job)) {
 		undo(helper, job, &fault);
 		return;
 	}
@@ -220,6 +261,9 @@ void job_advance(struct helper *helper, struct job *job)
 		break;
 	case JOB_PREPARING:
 		advance_prepared(helper, job);
+		break;
+	case JOB_PARKING_AGAIN:
+		advance_parked_again(helper, job);
 		break;
 	case JOB_LOOKING:
 		advance_looked(helper, job);

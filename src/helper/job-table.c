@@ -116,6 +116,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.address = job->address,
 		.for_address = job->for_address,
 		.flags = job->flags,
+		.wanted = &job->wanted,
 		.snapshot = &job->snapshot,
 		.nodes = &job->nodes,
 		.force = job->force,

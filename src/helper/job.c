@@ -36,14 +36,48 @@ static int start_prepare(struct helper *helper, struct job *job, const struct tr
 	return job_start_worker(helper, job, task_restore);
 }
 
+/* The device that a client was given, or is about to be: what came late is only parked for such a one. */
+static const struct transaction *find_prepared(const struct helper *helper, const char *address)
+{
+	const struct transaction *transaction = journal_find_address(helper->journal, address);
+
+	return transaction && transaction->prepared && !device_state_is_parked(&transaction->snapshot) ? transaction
+												       : NULL;
+}
+
+static bool is_to_park_again(const struct helper_request *request, const struct transaction *former)
+{
+	return (request->flags & HELPER_LATE) && former && former->prepared && !former->failed &&
+	       device_state_is_parked(&former->snapshot);
+}
+
+/* What a late PARK has to know of transactions that are open already. */
+static void fill_late(struct job *job, const struct transaction *wanted, const struct transaction *parked)
+{
+	job->wanted = wanted->snapshot;
+	if (!parked)
+		return;
+	job->again = true;
+	job->transaction = parked->number;
+	job->snapshot = parked->snapshot;
+}
+
 void job_prepare(struct helper *helper, uint64_t connection, const struct helper_request *request, int client_fd)
 {
 	const struct transaction *former = journal_find_address(helper->journal, request->address);
+	const struct transaction *wanted = find_prepared(helper, request->for_address);
+	bool late = request->flags & HELPER_LATE, again = is_to_park_again(request, former);
 	_cleanup_fd_ int fd = client_fd;
 	struct job *job;
 	int r;
 
-	if (job_find_address(helper, request->address) || (former && !former->failed)) {
+	if (late && !wanted) {
+		log_warning("%s is not parked for %s, for that was given to nobody", request->address,
+			    request->for_address);
+		refuse(helper, connection, request, HELPER_REFUSED);
+		return;
+	}
+	if (job_find_address(helper, request->address) || (former && !former->failed && !again)) {
 		refuse(helper, connection, request, HELPER_BUSY);
 		return;
 	}
@@ -59,7 +93,9 @@ void job_prepare(struct helper *helper, uint64_t connection, const struct helper
 	job->client_fd = TAKE_FD(fd);
 	memcpy(job->for_address, request->for_address, sizeof(job->for_address));
 	job->flags = request->flags;
-	r = start_prepare(helper, job, former);
+	if (late)
+		fill_late(job, wanted, again ? former : NULL);
+	r = start_prepare(helper, job, again ? NULL : former);
 	if (r < 0)
 		job_finish_fault(helper, job, HELPER_STEP_NONE, r);
 }

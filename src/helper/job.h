@@ -12,6 +12,7 @@
 enum job_phase {
 	JOB_JUDGING, /* reads sysfs, asks the policy */
 	JOB_PREPARING, /* journalled; moves the device to vfio, or to where it is parked */
+	JOB_PARKING_AGAIN, /* takes a device that is prepared, but was taken from where it was parked, back to there */
 	JOB_LOOKING, /* for who has it; the only one that may be beside another job of the device */
 	JOB_RESTORING, /* puts it back: asked for, or because a prepare can't stand */
 };
@@ -30,8 +31,10 @@ struct job {
 	char address[DEVICE_ADDRESS_MAX];
 	char for_address[DEVICE_ADDRESS_MAX]; /* of a PARK; empty otherwise */
 	uint32_t flags; /* of the request: enum helper_flag */
-	uint64_t transaction; /* not yet while JUDGING */
-	struct device_state snapshot;
+	uint64_t transaction; /* not yet while JUDGING, but of what is to be parked again */
+	struct device_state snapshot; /* likewise */
+	bool again; /* a late PARK of what is parked already */
+	struct device_state wanted; /* of a late PARK: what `for_address` was like before it was prepared */
 	struct holder_nodes nodes; /* as far as its worker, or the one that blocks, has said */
 	bool force; /* by the rule that allowed it */
 	enum transition_reset reset; /* likewise, if the request asks for it */

@@ -41,7 +41,12 @@ static const struct operation operations[] = {
 	[HELPER_RELOAD] = { .run = run_reload },
 	[HELPER_HOLDERS] = { .run = run_holders, .transaction = true },
 	/* What differs is only what the job does. */
-	[HELPER_PARK] = { .run = run_prepare, .address = true, .for_address = true, .digest = true, .n_fds = 1 },
+	[HELPER_PARK] = { .run = run_prepare,
+			  .address = true,
+			  .for_address = true,
+			  .digest = true,
+			  .flags = HELPER_LATE,
+			  .n_fds = 1 },
 	[HELPER_SIGNAL] = { .run = run_signal, .transaction = true, .digest = true, .flags = HELPER_KILL, .n_fds = 1 },
 };
 

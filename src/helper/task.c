@@ -95,8 +95,9 @@ static void judge(const struct task *task, struct worker_report *report)
 	bool parks = task->for_address[0] != '\0';
 	struct device_facts facts, client_facts;
 	struct device_state client_snapshot;
-	const struct authority_device moved = { &report->snapshot, &facts },
-				      wanted = { &client_snapshot, &client_facts };
+	const struct authority_device moved = { &report->snapshot, &facts, NULL },
+				      wanted = { &client_snapshot, &client_facts,
+						 task->flags & HELPER_LATE ? task->wanted : NULL };
 	struct authority_answer answer;
 
 	if (!read_device(task, task->address, &report->snapshot, &facts, report))
@@ -266,6 +267,11 @@ void task_prepare(void *userdata, int channel)
 void task_restore(void *userdata, int channel)
 {
 	run_move(userdata, channel, transition_restore, HELPER_REPLACED);
+}
+
+void task_park_again(void *userdata, int channel)
+{
+	run_move(userdata, channel, transition_park_again, HELPER_REPLACED);
 }
 
 /* It needs no lock: it only looks, and the device's is held by the worker that waits for those it looks for. */

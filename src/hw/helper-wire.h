@@ -84,7 +84,9 @@ enum helper_flag {
 	HELPER_RESET = 1 << 0,
 	/*
 	 * PARK: `for_address` is prepared for the client, and `address` came to its group, or to a driver, since. The policy
-	 * must say LateJoiner=park or OnViolation=unbind instead of Bystanders=park, and its GroupScope is not looked at.
+	 * must say LateJoiner=park or OnViolation=unbind instead of Bystanders=park; its GroupScope is not looked at, and
+	 * its Force= does not count. A device that is parked already, but was taken off pci-stub since, goes back to it, and the
+	 * reply names the transaction that it has.
 	 */
 	HELPER_LATE = 1 << 1,
 	HELPER_KILL = 1 << 2, /* SIGNAL */
@@ -127,7 +129,11 @@ enum helper_status {
 	 * kernel still waits (descriptors are out); a second reply with the same serial follows.
 	 */
 	HELPER_TIMED_OUT = 8,
-	HELPER_REPLACED = 9, /* RESTORE: another device is at the address now, or none; the transaction is closed */
+	/*
+	 * RESTORE: another device is at the address now, or none; the transaction is closed. PARK of what was parked already: it
+	 * is open.
+	 */
+	HELPER_REPLACED = 9,
 	/* PREPARE: the host uses the device, `detail` says how, and the rule has no Force=yes. Nothing was changed. */
 	HELPER_IN_USE = 10,
 };

@@ -10,8 +10,8 @@ bool device_is_same(const struct device *left, const struct device *right)
 {
 	const struct device_id *l = &left->id, *r = &right->id;
 
-	return strcmp(left->bus, right->bus) == 0 && strcmp(l->address, r->address) == 0 && l->vendor == r->vendor &&
-	       l->device == r->device && l->subsystem_vendor == r->subsystem_vendor &&
+	return left->node == right->node && strcmp(left->bus, right->bus) == 0 && strcmp(l->address, r->address) == 0 &&
+	       l->vendor == r->vendor && l->device == r->device && l->subsystem_vendor == r->subsystem_vendor &&
 	       l->subsystem_device == r->subsystem_device && l->class == r->class;
 }
 

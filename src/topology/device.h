@@ -54,6 +54,8 @@ struct device {
 	struct list_link group_link; /* group::devices */
 	struct group *group; /* never NULL: devices without a group are not ours */
 	struct device_id id;
+	uint64_t
+		node; /* inode of its folder in sysfs, which no other device gets, not even one that comes to its address */
 	char bus[DEVICE_BUS_MAX];
 	char driver[DEVICE_DRIVER_MAX]; /* empty: driver-less */
 	char physical_function[DEVICE_ADDRESS_MAX]; /* empty: not a virtual function */

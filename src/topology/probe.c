@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/fileio.h"
@@ -170,10 +171,14 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 
 static int read_attributes(struct probe *probe, int device_fd, struct device *device)
 {
-	int r = read_driver(device_fd, device);
+	struct stat st;
+	int r = fstat(device_fd, &st) < 0 ? -errno : 0;
 
+	if (r == 0)
+		r = read_driver(device_fd, device);
 	if (r < 0)
 		return r;
+	device->node = st.st_ino;
 	r = read_numa_node(device_fd, device);
 	if (r < 0)
 		return r;

@@ -16,6 +16,8 @@ struct fake_transaction {
 	char address[DEVICE_ADDRESS_MAX];
 	char driver[DEVICE_DRIVER_MAX]; /* before */
 	bool parked;
+	uint64_t
+		node; /* inode of the device's folder: another device at the address has another; 0: whatever is there */
 };
 
 struct fake_helper {
@@ -31,6 +33,8 @@ struct fake_helper {
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
+	int32_t fail_error; /* and with this step; 0: EBUSY at unbind */
+	uint32_t fail_step;
 	bool fail_open; /* and its transaction stays open, for it could not be put back (FAULT), or not yet (TIMED_OUT) */
 	unsigned int n_restores_fail; /* so many RESTOREs fail before the first that does not */
 	/* What comes of a reset that PREPARE asks for: 0; ENOENT: there is none, and it goes on; else FAULT with that errno. */

@@ -103,7 +103,7 @@ static struct authority_answer judge(const struct sockets *sockets, int fd, cons
 	struct authority_answer answer;
 
 	n_asked = 0;
-	authority_judge(&authority, fd, &(struct authority_device){ &device, facts }, NULL, &answer);
+	authority_judge(&authority, fd, &(struct authority_device){ &device, facts, NULL }, NULL, &answer);
 	return answer;
 }
 
@@ -116,8 +116,8 @@ static struct authority_answer judge_parking(const struct sockets *sockets, cons
 	struct authority_answer answer;
 
 	n_asked = 0;
-	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &pair_facts },
-			&(struct authority_device){ bystander, facts }, &answer);
+	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &pair_facts, NULL },
+			&(struct authority_device){ bystander, facts, NULL }, &answer);
 	return answer;
 }
 

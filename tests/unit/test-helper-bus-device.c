@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "helper/bus-device.h"
+#include "util/fileio.h"
 #include "helper/pci-config.h"
 #include "util/cleanup.h"
 
@@ -372,11 +373,32 @@ static void writes_to_the_drivers_of_its_bus(void **state)
 	bus_device_close(&device);
 }
 
+/* On kernels whose driver_override waits for nobody. */
+static void waits_for_who_unbinds_a_device_that_shows_no_driver(void **state)
+{
+	const struct tree *tree = *state;
+	struct device_state is;
+	char text[16];
+
+	assert_int_equal(mkdirat(tree->fd, DEVICE "/power", 0755), 0);
+	put_text(tree, DEVICE "/power/control", "");
+	assert_int_equal(read_state(tree, &is), 0);
+	assert_int_equal(read_file_at(tree->fd, DEVICE "/power/control", text, sizeof(text)), 0);
+	assert_string_equal(text, "");
+	assert_int_equal(unlinkat(tree->fd, DEVICE "/driver", 0), 0);
+	assert_int_equal(read_state(tree, &is), 0);
+	assert_string_equal(is.driver, "");
+	assert_int_equal(read_file_at(tree->fd, DEVICE "/power/control", text, sizeof(text)), 0);
+	/* No word that the kernel knows: it would be taken. */
+	assert_string_equal(text, "wait");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(waits_for_who_unbinds_a_device_that_shows_no_driver),
 		TEST(reads_what_a_device_is),
 		TEST(reads_a_driverless_device_with_an_override),
 		TEST(a_missing_file_is_a_device_that_goes),

@@ -22,7 +22,7 @@ start_iommud()
 watch_events()
 {
 	: >"$events"
-	iommuctl monitor --json >>"$events" &
+	without_holds iommuctl monitor --json >>"$events" &
 	watcher=$!
 	wait_line "$events" '"subscribed"' 20 >/dev/null
 }
@@ -119,14 +119,9 @@ hold()
 	rm -f "$state/$name.in"
 	mkfifo "$state/$name.in"
 	: >"$state/$name.out"
-	(
-		# The other holders' stdin must end when we close it.
-		for fd in "${hold_fd[@]}"; do
-			exec {fd}>&-
-		done
-		exec setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" \
-			<"$state/$name.in" >>"$state/$name.out"
-	) &
+	# The other holders' stdin must end when we close it.
+	without_holds setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" \
+		<"$state/$name.in" >>"$state/$name.out" &
 	holder[$name]=$!
 	exec {fd}>"$state/$name.in"
 	hold_fd[$name]=$fd
@@ -150,6 +145,17 @@ hold_lease()
 	line=$(wait_held "$name" '"lease":')
 	lease=${line#*'"lease":'}
 	lease=${lease%%,*}
+}
+
+# without_holds COMMAND ARG...: becomes the command (so: in the background), without what keeps the stdins of holders open
+without_holds()
+{
+	local fd
+
+	for fd in "${hold_fd[@]}"; do
+		exec {fd}>&-
+	done
+	exec "$@"
 }
 
 # let_go NAME: its stdin ends, and then so does it
