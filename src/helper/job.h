@@ -13,6 +13,7 @@ enum job_phase {
 	JOB_JUDGING, /* reads sysfs, asks the policy */
 	JOB_PREPARING, /* journalled; moves the device to vfio, or to where it is parked */
 	JOB_LOOKING, /* for who has it; the only one that may be beside another job of the device */
+	JOB_MAKING_VFS, /* has it make its virtual functions; nothing is journalled, for nothing is to be put back */
 	JOB_RESTORING, /* puts it back: asked for, or because a prepare can't stand */
 };
 
@@ -47,6 +48,7 @@ struct job {
 void job_prepare(struct helper *helper, uint64_t connection, const struct helper_request *request, int client_fd);
 void job_restore(struct helper *helper, uint64_t connection, const struct helper_request *request);
 void job_find_holders(struct helper *helper, uint64_t connection, const struct helper_request *request);
+void job_make_vfs(struct helper *helper, uint64_t connection, const struct helper_request *request);
 
 /* Puts back what a former helper left half done. */
 void jobs_undo_begun(struct helper *helper);

@@ -28,5 +28,6 @@ void task_judge(void *task, int channel);
 void task_prepare(void *task, int channel);
 void task_restore(void *task, int channel);
 void task_find_holders(void *task, int channel);
+void task_make_vfs(void *task, int channel);
 
 #endif
