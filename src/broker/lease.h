@@ -58,6 +58,8 @@ struct lease_device {
 	enum device_reset reset;
 	bool resets_bus; /* of those with DEVICE_RESET_BUS the first of its bus */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
+	char physical_function[DEVICE_ADDRESS_MAX]; /* that has made it, until that takes it back; empty: none */
+	char vf_token[VF_TOKEN_SIZE]; /* that it and its virtual, or physical, function share; empty: none */
 };
 
 /* Who had descriptors of a lease's devices when that was looked for last: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */

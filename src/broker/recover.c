@@ -79,6 +79,7 @@ static void swept(void *userdata, int error, const struct helper_reply *reply)
 		broker->sweeping = false;
 		release_resume_all(broker);
 		broker_node_ready(broker);
+		vfs_resume(broker);
 		return;
 	}
 	broker->sweep_transaction = reply->transaction;
