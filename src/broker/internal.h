@@ -39,6 +39,7 @@ struct broker {
 	/* recover.c: not all of the helper's open transactions were looked at yet: nothing is handed out, no park is ended */
 	bool sweeping;
 	uint64_t sweep_transaction; /* recover.c: the last of the helper's transactions that was looked at */
+	struct list_link vfs_wishes; /* vfs.c: physical functions that are to make their virtual functions */
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
 
@@ -154,6 +155,39 @@ void judge_decide(struct broker *broker, const struct device *device, const stru
 const struct opener *judge_opener(struct broker *broker, unsigned int backends);
 /* The backends that a request's word means; 0: no such word. NULL is "auto". */
 unsigned int judge_backend_word(const char *word);
+
+/* The client that has it, as far as the asker may know. */
+void judge_describe_holder(const struct identity *asker, const struct lease *holder, char *ret, size_t size);
+
+/* ---- sriov.c: physical functions and their virtual functions ---- */
+
+/* Reads the virtual functions of the device anew, for events of their end may be late. 0 or a negative errno. */
+int sriov_refresh(struct broker *broker, const char *address);
+/* Whether somebody has what controls the device, or what it controls: a refusal then. */
+void sriov_check(struct broker *broker, const struct judgement *judgement, const struct device *device,
+		 struct refusal *refusal);
+/* Physical functions that would leave their driver (NULL terms: that are on a host driver), and have virtual ones. */
+int sriov_add_blockers(struct broker *broker, const struct group *group, const struct group_terms *terms,
+		       struct verdict *verdict);
+/* A device has changed: what that means for its physical function, or for the virtual functions that it is to have. */
+void sriov_followed(struct broker *broker, enum registry_change change, const struct device *device);
+/* Takes the verdict on the group of a physical function anew. Nothing happens if there is no such device. */
+void sriov_judge_parent(struct broker *broker, const char *address);
+/* A lease of the group has ended. */
+void sriov_group_is_back(struct broker *broker, unsigned int group);
+/* ", a virtual function of ..." if it is one; empty otherwise. Returns `text`. */
+const char *sriov_describe_parent(struct broker *broker, const struct device *device, char *text, size_t size);
+/* Whose virtual function a device is that is about to be leased, and its VF token. 0 or a negative errno. */
+int sriov_fill(struct broker *broker, const struct device *device, struct lease_device *leased);
+
+/* ---- vfs.c: NumVFs= ---- */
+
+/* Wishes for the virtual functions of the device, if policy says so and it can be; vfs_resume() has them made. */
+void vfs_want(struct broker *broker, const struct device *device);
+void vfs_want_all(struct broker *broker);
+/* Sends what the helper has not been asked for yet, if it is there and knows our policy. */
+void vfs_resume(struct broker *broker);
+void vfs_forget(struct broker *broker);
 
 /* ---- park.c: which bystanders are parked ---- */
 

@@ -70,6 +70,8 @@ struct lease_device {
 	bool lost; /* it was removed; what is at its address now, if anything, is another device */
 	bool wanted; /* the kernel asked for it back, and it was told */
 	struct lease_late late;
+	char physical_function[DEVICE_ADDRESS_MAX]; /* that has made it, until that takes it back; empty: none */
+	char vf_token[VF_TOKEN_SIZE]; /* that it and its virtual, or physical, function share; empty: none */
 };
 
 /* Who had descriptors of a lease's devices when that was looked for last: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */

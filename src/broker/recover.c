@@ -83,6 +83,7 @@ static void swept(void *userdata, int error, const struct helper_reply *reply)
 		release_resume_all(broker);
 		violation_examine_all(broker);
 		broker_node_ready(broker);
+		vfs_resume(broker);
 		return;
 	}
 	broker->sweep_transaction = reply->transaction;

@@ -31,8 +31,10 @@ static void lease_end(struct lease *lease, enum lease_state state)
 	event_lease(lease, LOG_INFO, "leaseReleased", "lease %llu of uid %d ended, its devices are free",
 		    (unsigned long long)lease->id, (int)lease->uid);
 	lease_free(lease);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		watch_judge_group(broker, groups[i]);
+		sriov_group_is_back(broker, groups[i]);
+	}
 	for (size_t i = 0; i < n; i++)
 		wait_touch(broker, groups[i]);
 }

@@ -77,10 +77,12 @@ static void publish_change(struct broker *broker, enum registry_change change, c
 {
 	const char *address = device->id.address;
 	unsigned int group = device->group->id;
+	char parent[128];
 
 	switch (change) {
 	case DEVICE_ADDED:
-		event_device(broker, LOG_INFO, "deviceAdded", device, "%s joined group %u", address, group);
+		event_device(broker, LOG_INFO, "deviceAdded", device, "%s joined group %u%s", address, group,
+			     sriov_describe_parent(broker, device, parent, sizeof(parent)));
 		break;
 	case DEVICE_REMOVED:
 		event_device(broker, LOG_INFO, "deviceRemoved", device, "%s left group %u", address, group);
@@ -113,6 +115,7 @@ static void registry_changed(void *userdata, enum registry_change change, const 
 		violation_joined(holder, device);
 	watch_judge_group(broker, group);
 	wait_touch(broker, group);
+	sriov_followed(broker, change, device);
 }
 
 void watch_begin(struct broker *broker)
@@ -126,10 +129,17 @@ void watch_begin(struct broker *broker)
 
 void broker_device_changed(struct broker *broker, const char *address)
 {
-	int r = registry_refresh(broker->registry, address);
+	const struct device *known = registry_find_device(broker->registry, address);
+	char parent[DEVICE_ADDRESS_MAX] = "";
+	int r;
 
+	/* The link to it is gone before the device is. */
+	if (known)
+		memcpy(parent, known->physical_function, sizeof(parent));
+	r = registry_refresh(broker->registry, address);
 	if (r < 0 && r != -ENOENT)
 		log_warning("%s could not be read from sysfs: %s", address, strerror(-r));
+	sriov_judge_parent(broker, parent);
 }
 
 void broker_resync(struct broker *broker)

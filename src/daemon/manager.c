@@ -47,11 +47,13 @@ static const struct opener *const openers[] = { &opener_iommufd, &opener_legacy,
 
 static void helper_reloaded(void *userdata, int error, const struct helper_reply *reply)
 {
-	const struct manager *manager = userdata;
+	struct manager *manager = userdata;
 
 	if (error < 0 || memcmp(reply->digest, policy_digest(broker_get_policy(manager->broker)), DIGEST_SIZE) != 0)
 		log_error(
 			"iommud-helper did not load the same policy; it will refuse: see 'journalctl -u iommud-helper'");
+	else
+		broker_policy_shared(manager->broker);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)

@@ -84,6 +84,16 @@ static bool judge_device(const struct device_state *snapshot, const struct devic
 	return true;
 }
 
+/* What holds for every device that is to leave its driver, or be given back to it at the end. */
+static bool judge_move(const struct authority_device *moved, struct authority_answer *ret)
+{
+	if (!moved->facts->has_virtual_functions)
+		return true;
+	answer(ret, HELPER_REFUSED, "%s has virtual functions, which would be lost; set its sriov_numvfs to 0 first",
+	       moved->snapshot->id.address);
+	return false;
+}
+
 /* What holds for every device that is to be out of the way. */
 static bool judge_bystander(const struct authority_device *bystander, const struct authority_device *device,
 			    struct authority_answer *ret)
@@ -251,7 +261,8 @@ void authority_judge(const struct authority *authority, int client_fd, const str
 	struct identity client = IDENTITY_INIT;
 	_cleanup_(cleanup_identity) struct identity *guard = &client;
 
-	if (!identify(authority, client_fd, guard, ret) || !judge_device(device->snapshot, device->facts, ret) ||
+	if (!identify(authority, client_fd, guard, ret) || !judge_move(bystander ? bystander : device, ret) ||
+	    !judge_device(device->snapshot, device->facts, ret) ||
 	    !judge_client(authority, device, guard, &decision, ret))
 		return;
 	if (bystander)

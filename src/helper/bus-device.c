@@ -231,6 +231,7 @@ int bus_device_read_facts(const struct bus_device *device, struct device_facts *
 	r = read_link_name_at(device->fd, "physfn", facts.physical_function, sizeof(facts.physical_function));
 	if (r < 0 && r != -ENOENT)
 		return r;
+	facts.has_virtual_functions = faccessat(device->fd, "virtfn0", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	r = count_group(device->fd, &facts.group_size);
 	if (r < 0 && r != -ENOENT)
 		return r;

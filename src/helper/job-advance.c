@@ -232,6 +232,25 @@ static void advance_looked(struct helper *helper, struct job *job)
 	job_free(helper, job);
 }
 
+/* Also when nobody waits any more: that it came to an end after all is worth a line. */
+static void advance_made(struct helper *helper, struct job *job)
+{
+	const struct worker_report *result = &job->result;
+	struct helper_reply reply = reply_new(job->serial, result->outcome.status);
+
+	if (result->outcome.status == HELPER_OK && result->n_made)
+		log_notice("%s: made %u virtual functions, as NumVFs= says", job->address, result->n_made);
+	else
+		log_line(result->outcome.status == HELPER_OK ? LOG_INFO : LOG_WARNING,
+			 "%s: no virtual functions were made: %s", job->address, result->reason);
+	reply.step = result->outcome.step;
+	reply.error = result->outcome.error;
+	reply.n_made = result->n_made;
+	snprintf(reply.detail, sizeof(reply.detail), "%.*s", HELPER_DETAIL_MAX - 1, result->reason);
+	connection_reply(helper, job->connection, &reply);
+	job_free(helper, job);
+}
+
 /* Killed, or out of memory: where it was is the last step it announced. */
 static void advance_without_result(struct helper *helper, struct job *job)
 {
@@ -267,6 +286,9 @@ void job_advance(struct helper *helper, struct job *job)
 		break;
 	case JOB_LOOKING:
 		advance_looked(helper, job);
+		break;
+	case JOB_MAKING_VFS:
+		advance_made(helper, job);
 		break;
 	case JOB_RESTORING:
 		advance_restored(helper, job);

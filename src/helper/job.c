@@ -203,6 +203,26 @@ void job_find_holders(struct helper *helper, uint64_t connection, const struct h
 	}
 }
 
+void job_make_vfs(struct helper *helper, uint64_t connection, const struct helper_request *request)
+{
+	struct job *job;
+	int r;
+
+	if (job_find_address(helper, request->address) || journal_find_address(helper->journal, request->address) ||
+	    helper->n_jobs >= helper->options.max_workers) {
+		refuse(helper, connection, request, HELPER_BUSY);
+		return;
+	}
+	job = job_new(helper, JOB_MAKING_VFS, connection, request->serial, request->address);
+	if (!job) {
+		job_say(helper, connection, request->serial, HELPER_FAULT, HELPER_STEP_NONE, ENOMEM);
+		return;
+	}
+	r = job_start_worker(helper, job, task_make_vfs);
+	if (r < 0)
+		job_finish_fault(helper, job, HELPER_STEP_NONE, r);
+}
+
 void jobs_undo_begun(struct helper *helper)
 {
 	const struct transaction *transaction;

@@ -14,6 +14,7 @@ enum job_phase {
 	JOB_PREPARING, /* journalled; moves the device to vfio, or to where it is parked */
 	JOB_PARKING_AGAIN, /* takes a device that is prepared, but was taken from where it was parked, back to there */
 	JOB_LOOKING, /* for who has it; the only one that may be beside another job of the device */
+	JOB_MAKING_VFS, /* has it make its virtual functions; nothing is journalled, for nothing is to be put back */
 	JOB_RESTORING, /* puts it back: asked for, or because a prepare can't stand */
 };
 
@@ -50,6 +51,7 @@ struct job {
 void job_prepare(struct helper *helper, uint64_t connection, const struct helper_request *request, int client_fd);
 void job_restore(struct helper *helper, uint64_t connection, const struct helper_request *request);
 void job_find_holders(struct helper *helper, uint64_t connection, const struct helper_request *request);
+void job_make_vfs(struct helper *helper, uint64_t connection, const struct helper_request *request);
 
 /* Puts back what a former helper left half done. */
 void jobs_undo_begun(struct helper *helper);

@@ -16,6 +16,7 @@
 #include "helper/in-use.h"
 #include "helper/bus-device.h"
 #include "helper/vfio-modules.h"
+#include "helper/vfs.h"
 #include "topology/viability.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
@@ -290,5 +291,48 @@ void task_find_holders(void *userdata, int channel)
 	r = holders_find("/proc", &nodes, &report.holders);
 	report.outcome =
 		r < 0 ? outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r) : outcome_of(HELPER_OK, HELPER_STEP_NONE, 0);
+	worker_say(channel, &report);
+}
+
+/* What is made for the host is not put back, so nothing of it is in the journal. */
+static void make_vfs(const struct task *task, struct worker_report *report)
+{
+	_cleanup_(close_device) struct bus_device device = { .fd = -1 };
+	struct policy_subject subject;
+	struct vfs_result result;
+	struct device_facts facts;
+	int r = lock_device(task);
+
+	if (r < 0) {
+		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r);
+		return;
+	}
+	if (!read_device(task, task->address, &report->snapshot, &facts, report))
+		return;
+	r = bus_device_open(task->sysfs_fd, task->address, &device);
+	if (r < 0) {
+		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
+		return;
+	}
+	subject = (struct policy_subject){ .id = &report->snapshot.id,
+					   .driver = report->snapshot.driver,
+					   .physical_function = facts.physical_function };
+	vfs_make(device.fd, task->policy, &subject, &result);
+	report->outcome = result.outcome;
+	report->n_made = result.n_made;
+	strcpy(report->reason, result.detail);
+}
+
+void task_make_vfs(void *userdata, int channel)
+{
+	const struct task *task = userdata;
+	struct worker_report report;
+
+	memset(&report, 0, sizeof(report));
+	report.outcome.step = HELPER_STEP_MAKE_VFS;
+	worker_say(channel, &report);
+	drop_unneeded();
+	make_vfs(task, &report);
+	report.done = true;
 	worker_say(channel, &report);
 }

@@ -30,5 +30,6 @@ void task_prepare(void *task, int channel);
 void task_restore(void *task, int channel);
 void task_park_again(void *task, int channel);
 void task_find_holders(void *task, int channel);
+void task_make_vfs(void *task, int channel);
 
 #endif

@@ -70,8 +70,9 @@ enum helper_operation {
 	 */
 	HELPER_SIGNAL = 8,
 	/*
-	 * Have the physical function `address` make the number of virtual functions that the helper's policy says. One that
-	 * has some already is left alone. No descriptor.
+	 * Have the physical function `address`, on a driver of the host's, make the number of virtual functions that the
+	 * helper's policy says. One that has some already is left alone: OK with `n_made` 0. The reply's `detail` says why
+	 * none, or less, were made. No descriptor.
 	 */
 	HELPER_MAKE_VFS = 9,
 };
@@ -149,13 +150,14 @@ enum helper_step {
 	HELPER_STEP_VERIFY = 6,
 	HELPER_STEP_RESET = 7,
 	HELPER_STEP_LOCK = 8, /* waits for the worker of a former helper, which has the device still */
+	HELPER_STEP_MAKE_VFS = 9,
 };
 
 /* For messages of both ends. */
 static inline const char *helper_step_text(uint32_t step)
 {
 	static const char *const names[] = { "no",     "snapshot", "journal", "driver_override", "unbind", "bind",
-					     "verify", "reset",    "lock" };
+					     "verify", "reset",    "lock",    "sriov_numvfs" };
 
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "unknown";
 }
@@ -181,13 +183,14 @@ struct helper_reply {
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
 	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, PARK, NEXT: the driver that RESTORE will bind; empty: none */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
-	/* IN_USE ("nvme0n1p1 is mounted"), BUSY, and all that SIGNAL is answered but OK: for people, NUL-padded. */
+	/* IN_USE ("nvme0n1p1 is mounted"), BUSY, MAKE_VFS, and all that SIGNAL is answered but OK: for people, NUL-padded. */
 	char detail[HELPER_DETAIL_MAX];
 	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
 	uint32_t n_holders; /* HOLDERS: those that follow */
 	uint32_t more_holders; /* HOLDERS: how many more there are */
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t reset_done; /* PREPARE: 1 if the device was reset, as the flag asked */
+	uint32_t n_made; /* MAKE_VFS: how many there are since */
 	uint32_t reserved[2];
 };
 

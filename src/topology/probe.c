@@ -121,6 +121,20 @@ static int read_reset_methods(int device_fd, struct device *device)
 	return 0;
 }
 
+/* Not sriov_numvfs, which takes the device's lock: how many there are is known by themselves. */
+static int read_max_virtual_functions(int device_fd, struct device *device)
+{
+	char text[32], *end;
+	unsigned long value;
+	int r = read_optional(device_fd, "sriov_totalvfs", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	value = strtoul(text, &end, 10);
+	device->max_virtual_functions = *text && !*end && value <= UINT16_MAX ? value : 0;
+	return 0;
+}
+
 /* PCI-to-PCI and CardBus bridges carry others behind them; a host bridge (0600) is an endpoint to the kernel. */
 static bool class_is_bridge(uint32_t class)
 {
@@ -159,6 +173,8 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 
 	if (r == 0)
 		r = read_reset_methods(device_fd, device);
+	if (r == 0)
+		r = read_max_virtual_functions(device_fd, device);
 	if (r < 0)
 		return r;
 	device->bridge = class_is_bridge(device->id.class);

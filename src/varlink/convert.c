@@ -373,6 +373,7 @@ json_object *convert_grant(const struct lease *lease, struct opened *opened, int
 		json_build_number(&device, "group", lease->devices[i]->group);
 		add_fd(&device, "deviceFileDescriptor", &opened->device_fd[i], fds, n_fds);
 		add_fd(&device, "groupFileDescriptor", &opened->group_fd[i], fds, n_fds);
+		json_build_text_or_null(&device, "vfToken", lease->devices[i]->vf_token);
 		json_build_add(&devices, NULL, json_build_end(&device));
 	}
 	json_build_add(&build, "devices", json_build_end(&devices));

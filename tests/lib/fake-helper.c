@@ -203,6 +203,16 @@ static void find_holders(struct fake_helper *helper, const struct helper_request
 	memcpy(reply->holders, helper->holders, sizeof(reply->holders));
 }
 
+static void make_vfs(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	note(helper, "make-vfs", request->address);
+	reply->status = helper->vfs_status;
+	reply->n_made = helper->vfs_made;
+	memcpy(reply->detail, helper->vfs_detail, sizeof(reply->detail));
+	if (memcmp(request->digest, helper->digest, DIGEST_SIZE) != 0)
+		reply->status = HELPER_POLICY_DIFFERS;
+}
+
 static void signal_client(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
 	const struct fake_transaction *transaction = &helper->transactions[request->transaction - 1];
@@ -230,6 +240,8 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 		next(helper, request, &reply);
 	else if (request->operation == HELPER_HOLDERS)
 		find_holders(helper, request, &reply);
+	else if (request->operation == HELPER_MAKE_VFS)
+		make_vfs(helper, request, &reply);
 	else if (request->operation == HELPER_SIGNAL)
 		signal_client(helper, request, &reply);
 	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");

@@ -29,7 +29,7 @@ struct fake_helper {
 	uint64_t n_transactions;
 	uint8_t digest[DIGEST_SIZE];
 	unsigned int n_requests[16]; /* by operation */
-	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on; and "reset(ADDRESS) " */
+	char trace[1024]; /* what was done, in order: "park(ADDRESS) " and so on; and "reset(ADDRESS) " */
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
@@ -48,6 +48,10 @@ struct fake_helper {
 	size_t n_held;
 	/* RESTORE of what was not parked is answered HELPER_TIMED_OUT, and for good by fake_helper_release(). */
 	bool linger;
+	/* What MAKE_VFS is answered. No device comes of it. */
+	uint32_t vfs_status;
+	uint32_t vfs_made;
+	char vfs_detail[HELPER_DETAIL_MAX];
 	/* What HOLDERS is answered. */
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t n_holders;

@@ -221,6 +221,19 @@ static void knows_what_a_virtual_function_is_of(void **state)
 	assert_string_equal(facts.physical_function, "0000:00:01.1");
 }
 
+static void knows_what_has_virtual_functions(void **state)
+{
+	const struct tree *tree = *state;
+	struct device_facts facts;
+
+	assert_int_equal(read_facts(tree, &facts), 0);
+	assert_false(facts.has_virtual_functions);
+	/* The link leads nowhere here, which is all the same. */
+	assert_int_equal(symlinkat("../0000:00:01.1", tree->fd, DEVICE "/virtfn0"), 0);
+	assert_int_equal(read_facts(tree, &facts), 0);
+	assert_true(facts.has_virtual_functions);
+}
+
 static void takes_for_a_bridge_what_is_none_for_sure(void **state)
 {
 	const struct tree *tree = *state;
@@ -406,6 +419,7 @@ int main(void)
 		TEST(says_that_there_is_no_device),
 		TEST(counts_the_devices_of_the_group),
 		TEST(knows_what_a_virtual_function_is_of),
+		TEST(knows_what_has_virtual_functions),
 		TEST(takes_for_a_bridge_what_is_none_for_sure),
 		TEST(finds_the_serial_number_wherever_it_is),
 		TEST(ends_on_any_list_of_capabilities),
