@@ -111,6 +111,7 @@ struct group_terms {
 	const struct judgement *request; /* that it is part of; NULL: of none */
 	unsigned int group;
 	const char *const *devices; /* that are asked for; NULL-terminated */
+	struct registry *registry; /* as in the judgement */
 	const struct lease *self; /* as in the judgement */
 	enum policy_scope scope;
 	enum policy_bystanders bystanders;
@@ -129,6 +130,7 @@ struct judgement {
 	const struct lease *self; /* the lease that asks again before it sends: it does not stand in its own way */
 	const struct demand *demand; /* those that wait in front of it go first; NULL: all that wait */
 
+	struct registry *registry; /* where siblings of an mdev are found; judge() sets it */
 	struct refusal refusal; /* REFUSAL_NONE: granted */
 	const char *label; /* borrowed from policy or identity; NULL: none */
 	unsigned int backends; /* what request and rules leave over, before looking at the kernel */
@@ -154,6 +156,21 @@ void judge_decide(struct broker *broker, const struct device *device, const stru
 const struct opener *judge_opener(struct broker *broker, unsigned int backends);
 /* The backends that a request's word means; 0: no such word. NULL is "auto". */
 unsigned int judge_backend_word(const char *word);
+
+/* The holder as the client may know it: "pid 77 of uid 1000", "another user", ... */
+void judge_name_holder(const struct judgement *judgement, const struct lease *holder, char *ret, size_t size);
+
+/* ---- isolation.c: mdevs, their parents and their siblings ---- */
+
+/* Adds what parents of mdevs have against the group. 0 or -ENOMEM. */
+int isolation_judge(struct broker *broker, const struct group *group, const struct viability_options *options,
+		    struct verdict *verdict);
+/* Refuses an mdev that another lease joins with its siblings, or that would be joined with what others have. */
+void isolation_check(struct broker *broker, const struct judgement *judgement, const struct group_terms *terms,
+		     const struct device *device, struct refusal *refusal);
+/* Whether the rule makes the mdev one group with its siblings; and how many these are, 0 if it does not. */
+bool isolation_is_shared(const struct group_terms *terms, const struct device *device);
+size_t isolation_count(const struct group_terms *terms, const struct device *device);
 
 /* ---- park.c: which bystanders are parked ---- */
 

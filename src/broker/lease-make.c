@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "topology/mdev.h"
 #include "util/cleanup.h"
 
 static void fill_device(struct lease_device *leased, const struct device *device)
 {
 	leased->id = device->id;
 	leased->group = device->group->id;
+	leased->mdev = device_is_mdev(device);
 	memcpy(leased->driver, device->driver, sizeof(device->driver));
 }
 

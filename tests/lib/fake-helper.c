@@ -56,6 +56,15 @@ static void current_driver(struct fake_helper *helper, const char *address, char
 		driver[0] = '\0';
 }
 
+/* One stays on its driver; that it is made again at the end is not shown here. */
+static bool is_mdev(struct fake_helper *helper, const char *address)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "bus/mdev/devices/%s", address);
+	return faccessat(fake_sysfs_fd(helper->sysfs), path, F_OK, 0) == 0;
+}
+
 static void note(struct fake_helper *helper, const char *what, const char *address)
 {
 	size_t used = strlen(helper->trace);
@@ -88,7 +97,8 @@ static void begin(struct fake_helper *helper, const struct helper_request *reque
 	strcpy(transaction->address, request->address);
 	current_driver(helper, request->address, transaction->driver);
 	transaction->parked = request->operation == HELPER_PARK;
-	fake_sysfs_set_driver(helper->sysfs, request->address, transaction->parked ? "pci-stub" : "vfio-pci");
+	if (!is_mdev(helper, request->address))
+		fake_sysfs_set_driver(helper->sysfs, request->address, transaction->parked ? "pci-stub" : "vfio-pci");
 }
 
 static void fail(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
@@ -138,7 +148,9 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 	}
 	transaction->open = false;
 	note(helper, "restore", transaction->address);
-	fake_sysfs_set_driver(helper->sysfs, transaction->address, transaction->driver[0] ? transaction->driver : NULL);
+	if (!is_mdev(helper, transaction->address))
+		fake_sysfs_set_driver(helper->sysfs, transaction->address,
+				      transaction->driver[0] ? transaction->driver : NULL);
 }
 
 static void next(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
