@@ -176,7 +176,7 @@ struct lease *lease_of_transaction(struct broker *broker, uint64_t transaction)
 	struct lease *lease;
 
 	list_for_each(lease, &broker->leases, link)
-		for (size_t i = 0; i < lease->n_devices; i++)
+		for (size_t i = 0; i < lease_n_all(lease); i++)
 			if (transaction && lease->devices[i]->transaction == transaction)
 				return lease;
 	return NULL;

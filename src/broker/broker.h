@@ -22,6 +22,7 @@ struct broker_limits {
 	unsigned int leases_per_uid;
 	uint64_t prepare_timeout_usec; /* from Acquire to the descriptors */
 	uint64_t linger_after_usec; /* a release that takes longer is shown as lingering */
+	uint64_t holders_fresh_usec; /* who keeps a device is not looked for again before that */
 };
 
 /* Something that happened. Texts are borrowed for the time of the call; what does not apply is NULL or -1. */

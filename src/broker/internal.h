@@ -277,6 +277,8 @@ void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease);
+/* It is known who has the devices that a driver does not let go of, or that it can't be known: the client is told. */
+void acquire_holders_known(struct acquire *acquire);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed);
 
@@ -324,8 +326,16 @@ bool revoke_report(struct lease *lease, const char *who);
 
 /* ---- holders.c ---- */
 
-/* The lease has begun to linger: asks who has its devices, and publishes the event when that is known, or can't be. */
-void holders_ask(struct lease *lease);
+/*
+ * Asks who has the devices of a lease that lingers, or that can't be prepared because a driver does not let go. What follows
+ * when that is known, or can't be, is the event that it lingers, or acquire_holders_known(). False: nobody can be asked, and
+ * nothing follows.
+ */
+bool holders_ask(struct lease *lease);
+/* The lease has begun to linger: publishes the event as soon as it is known who has its devices. */
+void holders_tell(struct lease *lease);
+/* Somebody was told who has the devices: asks anew for the next one, when the answer is not fresh any more. */
+void holders_ask_again(struct lease *lease);
 
 /* ---- recover.c ---- */
 

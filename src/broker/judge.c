@@ -139,10 +139,9 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 static void refuse_lingering(const struct device *device, const struct lease *holder, struct refusal *refusal)
 {
 	const struct lease_holders *holders = &holder->holders;
-	char who[HELPER_HOLDERS_MAX * (sizeof(holders->texts[0]) + 2)] = "";
+	char who[LEASE_HOLDERS_TEXT];
 
-	for (size_t i = 0; i < holders->n; i++)
-		strcat(strcat(who, i ? ", " : ""), holders->texts[i]);
+	lease_holders_text(holders, who);
 	refusal->state = holder->state;
 	refusal->passes = true;
 	refusal->holders = *holders;
@@ -175,6 +174,10 @@ static void check_holder(struct broker *broker, const struct judgement *judgemen
 	if (!holder || holder == judgement->self)
 		return;
 	mine = uid == 0 || uid == holder->uid;
+	if (lease_find_blocked(holder)) {
+		refusal_from_blocked(refusal, device->id.address, holder, mine);
+		return;
+	}
 	if (mine && holder->holders.n) {
 		refuse_lingering(device, holder, refusal);
 		return;

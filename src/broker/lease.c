@@ -91,6 +91,16 @@ struct lease *lease_free(struct lease *lease)
 	return NULL;
 }
 
+void lease_holders_text(const struct lease_holders *holders, char ret[LEASE_HOLDERS_TEXT])
+{
+	_Static_assert(sizeof(holders->texts[0]) + 2 <= LEASE_HOLDERS_TEXT / HELPER_HOLDERS_MAX,
+		       "a text and a comma fit");
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < holders->n; i++)
+		strcat(strcat(ret, i ? ", " : ""), holders->texts[i]);
+}
+
 bool lease_can_become(enum lease_state from, enum lease_state to)
 {
 	return lease_states[from].next & (1u << to);
@@ -112,6 +122,14 @@ bool lease_holds_group(const struct lease *lease, unsigned int group)
 		if (lease->devices[i]->group == group)
 			return true;
 	return false;
+}
+
+const struct lease_device *lease_find_blocked(const struct lease *lease)
+{
+	for (size_t i = 0; i < lease_n_all(lease); i++)
+		if (lease->devices[i]->blocked)
+			return lease->devices[i];
+	return NULL;
 }
 
 struct lease_device *lease_find_device(struct lease *lease, const char *address)

@@ -51,6 +51,7 @@ struct lease_device {
 	bool deferred; /* a host driver was denied to it, because others of its group are out: once more when they are back */
 	bool restoring; /* RESTORE was sent, its last reply is out */
 	bool mdev;
+	bool blocked; /* the helper was to take it from its driver, which did not let go in time and has not yet */
 	unsigned int n_failed; /* restores that failed */
 	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
 	size_t parked_for; /* index of the device whose rule has it parked */
@@ -60,11 +61,15 @@ struct lease_device {
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 };
 
-/* Who had descriptors of a lingering lease's devices when it began to linger: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */
+/* Who had descriptors of a lease's devices when that was looked for last: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */
 struct lease_holders {
 	size_t n;
 	char texts[HELPER_HOLDERS_MAX][48]; /* printable */
 };
+
+#define LEASE_HOLDERS_TEXT (HELPER_HOLDERS_MAX * 50)
+/* All of them, with commas between; empty: none are known. */
+void lease_holders_text(const struct lease_holders *holders, char ret[LEASE_HOLDERS_TEXT]);
 
 /* A lease that is taken back from its client: see revoke.c. All zero, but for `due_usec`, of one that is not. */
 struct lease_revocation {
@@ -93,7 +98,10 @@ struct lease {
 	struct lease_revocation revocation;
 	struct acquire *acquire; /* what waits for the outcome, while preparing */
 	struct lease_holders holders;
-	unsigned int n_holders_asked; /* answers of the helper about them that are out */
+	struct lease_holders holders_found; /* by the look that is under way */
+	unsigned int n_holders_asked; /* answers of the helper to it that are out */
+	uint64_t holders_usec; /* when the last look ended */
+	bool linger_told; /* the event was published */
 	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */
 	size_t n_devices; /* that are handed out */
 	size_t n_parked; /* bystanders behind them, and who came late */
@@ -121,6 +129,8 @@ void lease_set_state(struct lease *lease, enum lease_state state);
 
 /* The device's descriptors may be out: neither it nor its group can be given to somebody else. */
 bool lease_holds_group(const struct lease *lease, unsigned int group);
+/* The first device that a driver has not let go of, parked ones included; NULL: there is none. */
+const struct lease_device *lease_find_blocked(const struct lease *lease);
 /* Parked ones as well. */
 struct lease_device *lease_find_device(struct lease *lease, const char *address);
 

@@ -101,7 +101,7 @@ void release_linger(struct lease *lease)
 	if (lease->state != LEASE_RELEASING)
 		return;
 	lease_set_state(lease, LEASE_LINGERING);
-	holders_ask(lease);
+	holders_tell(lease);
 }
 
 /* The group is user space's as long as another member has descriptors out: then no member gets a host driver. */
@@ -132,6 +132,7 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 		return;
 	}
 	device->transaction = 0;
+	device->blocked = false;
 	/* Not -ENOENT alone: whatever goes wrong, the next event or judgement reads it again. */
 	(void)registry_refresh(lease->broker->registry, device->id.address);
 	if (reply->status == HELPER_FAULT)

@@ -25,6 +25,7 @@
 
 #define EVENT_BUDGET 256 /* device events in one turn, so that clients get theirs */
 #define SEND_BUFFER_MAX (1u << 20)
+#define HOLDERS_FRESH_USEC 5000000 /* a look at all processes: no client may have it done all the time */
 
 struct manager {
 	const struct options *options;
@@ -242,7 +243,8 @@ static int make_broker(struct manager *manager, const struct config *config)
 		.openers = openers,
 		.limits = { .leases_per_uid = config->max_leases_per_user,
 			    .prepare_timeout_usec = config->prepare_timeout_usec,
-			    .linger_after_usec = config->linger_after_usec },
+			    .linger_after_usec = config->linger_after_usec,
+			    .holders_fresh_usec = HOLDERS_FRESH_USEC },
 		.event = session_publish,
 		.userdata = &manager->service,
 	};

@@ -49,7 +49,7 @@ static void undo(struct helper *helper, struct job *job, const struct outcome *f
 	int r;
 
 	job->phase = JOB_RESTORING;
-	job->fault = *fault;
+	job->fault = job->asked_restore ? (struct outcome){ .status = HELPER_OK } : *fault;
 	r = job_start_worker(helper, job, task_restore);
 	if (r == 0)
 		return;
@@ -110,7 +110,7 @@ static void complete_prepare(struct helper *helper, struct job *job)
 	struct outcome fault = { .status = HELPER_OK };
 	int r;
 
-	if (job->timed_out || !job_has_waiter(helper, job)) {
+	if (job->timed_out || job->asked_restore || !job_has_waiter(helper, job)) {
 		log_notice("%s: prepared too late, or for nobody; putting it back", job->address);
 		undo(helper, job, &fault);
 		return;
@@ -131,6 +131,7 @@ static void complete_prepare(struct helper *helper, struct job *job)
 
 static void advance_prepared(struct helper *helper, struct job *job)
 {
+	static const struct outcome restored = { .status = HELPER_OK };
 	const struct outcome *outcome = &job->result.outcome;
 
 	if (outcome->status != HELPER_IN_USE && job->result.reason[0])
@@ -146,7 +147,7 @@ static void advance_prepared(struct helper *helper, struct job *job)
 		journal_mark_failed(helper->journal, job->transaction);
 		log_error("%s: could not be put back; its transaction stays open", job->address);
 	}
-	job_finish(helper, job, outcome);
+	job_finish(helper, job, job->asked_restore && outcome->undone ? &restored : outcome);
 }
 
 /* The former transaction of the device is closed; now what was asked for. */

@@ -23,7 +23,8 @@ struct job {
 	uint64_t serial;
 	uint64_t deadline; /* as helper_now() */
 	bool timed_out; /* and said so, if somebody waits */
-	bool asked_restore; /* who waits asked for the restore, and is told its end also after TIMED_OUT */
+	/* Who waits asked for the restore, and is told its end also after TIMED_OUT; a prepare under way then can't stand. */
+	bool asked_restore;
 	/* Until JUDGING has begun: of a RESTORING, that a prepare is to follow; -1 afterwards. */
 	int client_fd;
 	char address[DEVICE_ADDRESS_MAX];
@@ -50,7 +51,10 @@ void job_find_holders(struct helper *helper, uint64_t connection, const struct h
 /* Puts back what a former helper left half done. */
 void jobs_undo_begun(struct helper *helper);
 
-/* Whether a prepare of `transaction` is under way: nobody but its own connection is to know of it yet. */
+/*
+ * Whether somebody waits for a prepare of `transaction`: nobody else is to know of it yet. One for which nobody waits will
+ * be undone, which is for all to know.
+ */
 bool job_prepares(const struct helper *helper, uint64_t transaction);
 
 /* The job's worker has ended: goes on to the next, or answers and frees the job. */
@@ -58,6 +62,9 @@ void job_advance(struct helper *helper, struct job *job);
 
 /* Answers TIMED_OUT where the time is up. Returns the next deadline, UINT64_MAX if there is none. */
 uint64_t jobs_expire(struct helper *helper, uint64_t now);
+
+/* Tells systemd which workers are blocked, when that has changed. */
+void jobs_tell_status(struct helper *helper);
 
 /* Forgets all jobs; their workers finish alone. */
 void jobs_abandon(struct helper *helper);

@@ -236,8 +236,10 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	struct transition steps = {
 		.reset = move->task->reset, .announce = announce, .claim = claim, .release = release, .userdata = move
 	};
-	int device_fd, r = lock_device(move->task);
+	int device_fd, r;
 
+	announce(move, HELPER_STEP_LOCK);
+	r = lock_device(move->task);
 	if (r < 0) {
 		*ret = outcome_of(HELPER_FAULT, HELPER_STEP_JOURNAL, r);
 		ret->undone = true;

@@ -34,7 +34,7 @@ enum helper_operation {
 	 */
 	HELPER_PREPARE = 2,
 	/*
-	 * Undo `transaction`: take the device from vfio (which waits until the last descriptor of it is closed), and bind it
+	 * Undo `transaction` (also one whose PREPARE or PARK was answered TIMED_OUT, as soon as that comes back): take the device from vfio (which waits until the last descriptor of it is closed), and bind it
 	 * to what it was on, which may be vfio again. A device that was replaced or removed since is left alone.
 	 */
 	HELPER_RESTORE = 3,
@@ -56,8 +56,9 @@ enum helper_operation {
 	 */
 	HELPER_PARK = 6,
 	/*
-	 * Who has descriptors of the device of `transaction`: asked while a RESTORE waits. It looks at all processes. Every
-	 * reply, whatever its status, names the transaction. No descriptor.
+	 * Who has descriptors of the device of `transaction`, or of a node of its driver's: asked while its PREPARE, PARK or
+	 * RESTORE does not come back. It looks at all processes. Every reply, whatever its status, names the transaction. No
+	 * descriptor.
 	 */
 	HELPER_HOLDERS = 7,
 	/*
@@ -116,13 +117,14 @@ enum helper_status {
 	HELPER_NO_SUCH_DEVICE = 5,
 	HELPER_NO_SUCH_TRANSACTION = 6,
 	/*
-	 * Another job of this device is under way, it is prepared already and not restored (PREPARE), or too many workers are
-	 * blocked.
+	 * Another job of this device is under way, or it is prepared already and not restored (PREPARE). With `detail`: as many
+	 * jobs are under way as MaxWorkers= admits, and it says which of them are blocked.
 	 */
 	HELPER_BUSY = 7,
 	/*
-	 * PREPARE: the worker did not come back within the time limit; when it does, its work is undone by the helper
-	 * itself. RESTORE: the kernel still waits (descriptors are out); a second reply with the same serial follows.
+	 * PREPARE, PARK: the worker did not come back within the time limit; when it does, its work is undone by the helper
+	 * itself. `transaction` is set once there is one, for HOLDERS, and for RESTORE, which tells the end of it. RESTORE: the
+	 * kernel still waits (descriptors are out); a second reply with the same serial follows.
 	 */
 	HELPER_TIMED_OUT = 8,
 	HELPER_REPLACED = 9, /* RESTORE: another device is at the address now, or none; the transaction is closed */
@@ -140,13 +142,14 @@ enum helper_step {
 	HELPER_STEP_BIND = 5,
 	HELPER_STEP_VERIFY = 6,
 	HELPER_STEP_RESET = 7,
+	HELPER_STEP_LOCK = 8, /* waits for the worker of a former helper, which has the device still */
 };
 
 /* For messages of both ends. */
 static inline const char *helper_step_text(uint32_t step)
 {
-	static const char *const names[] = { "no",     "snapshot", "journal", "driver_override",
-					     "unbind", "bind",     "verify",  "reset" };
+	static const char *const names[] = { "no",     "snapshot", "journal", "driver_override", "unbind", "bind",
+					     "verify", "reset",    "lock" };
 
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "unknown";
 }
@@ -166,13 +169,13 @@ struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
 	uint64_t serial;
-	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS, SIGNAL; FAULT: what is open still */
+	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS, SIGNAL, TIMED_OUT; FAULT: what is open still */
 	int32_t error; /* FAULT: a positive errno */
 	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
 	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, PARK, NEXT: the driver that RESTORE will bind; empty: none */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
-	/* IN_USE ("nvme0n1p1 is mounted"), and all that SIGNAL is answered but OK: for people, NUL-padded. */
+	/* IN_USE ("nvme0n1p1 is mounted"), BUSY, and all that SIGNAL is answered but OK: for people, NUL-padded. */
 	char detail[HELPER_DETAIL_MAX];
 	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
 	uint32_t n_holders; /* HOLDERS: those that follow */

@@ -111,12 +111,13 @@ struct policy *rig_policy(const char *text)
 
 void rig_start(struct rig *rig, const char *policy)
 {
-	struct broker_config config = {
-		.openers = openers,
-		.limits = { .leases_per_uid = 2, .prepare_timeout_usec = 3600000000, .linger_after_usec = 3600000000 },
-		.event = hear,
-		.userdata = rig
-	};
+	struct broker_config config = { .openers = openers,
+					.limits = { .leases_per_uid = 2,
+						    .prepare_timeout_usec = 3600000000,
+						    .linger_after_usec = 3600000000,
+						    .holders_fresh_usec = UINT64_MAX },
+					.event = hear,
+					.userdata = rig };
 
 	memset(rig, 0, sizeof(*rig));
 	rig_open_result = 0;

@@ -75,7 +75,7 @@ static void note(struct fake_helper *helper, const char *what, const char *addre
 /* False: it failed, and the device is not prepared. */
 static bool reset(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
-	if (!(request->flags & HELPER_RESET) || helper->reset_error == ENOENT)
+	if (!(request->flags & HELPER_RESET) || (helper->reset_error == ENOENT && !helper->reset_status))
 		return true;
 	note(helper, "reset", request->address);
 	reply->reset_done = !helper->reset_error;
@@ -225,6 +225,8 @@ static void take(struct fake_helper *helper, const struct helper_request *reques
 		       !helper->transactions[request->transaction - 1].parked;
 
 	helper->n_requests[request->operation]++;
+	if (helper->holders_silent && request->operation == HELPER_HOLDERS)
+		return;
 	if (lingers)
 		timed_out(helper, request);
 	if (lingers || (helper->hold && moves))

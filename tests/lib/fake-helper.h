@@ -31,7 +31,7 @@ struct fake_helper {
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
-	bool fail_open; /* and its transaction stays open, for it could not be put back; HELPER_FAULT only */
+	bool fail_open; /* and its transaction stays open, for it could not be put back (FAULT), or not yet (TIMED_OUT) */
 	unsigned int n_restores_fail; /* so many RESTOREs fail before the first that does not */
 	/* What comes of a reset that PREPARE asks for: 0; ENOENT: there is none, and it goes on; else FAULT with that errno. */
 	int reset_error;
@@ -48,6 +48,7 @@ struct fake_helper {
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t n_holders;
 	uint32_t holders_status;
+	bool holders_silent; /* it is not answered at all */
 	/* What SIGNAL is answered; HELPER_OK: "terminate(ADDRESS) " or "kill(ADDRESS) " is in the trace. */
 	uint32_t signal_status;
 	const char *signal_detail; /* NULL: none */
