@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "topology/mdev.h"
 #include "util/log.h"
 
 struct acquire *acquire_free(struct acquire *acquire)
@@ -56,7 +57,7 @@ static void acquire_fail(struct acquire *acquire, int error)
 
 static bool is_where_it_belongs(const struct lease_device *leased, const struct device *device)
 {
-	return leased->parked ? strcmp(device->driver, "pci-stub") == 0 : driver_is_vfio(device->driver);
+	return leased->parked ? strcmp(device->driver, "pci-stub") == 0 : device_is_on_vfio(device);
 }
 
 /* The devices themselves are those that were judged, and on vfio now; the parked ones are parked. */

@@ -142,6 +142,7 @@ bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
 struct explanation {
 	struct policy_decision decision; /* its texts are the policy's: use it before the next broker_set_policy() */
 	unsigned int group;
+	char parent[DEVICE_ADDRESS_MAX]; /* of an mdev; empty: it is none */
 	struct verdict verdict;
 	struct bystanders bystanders;
 	char token[DIGEST_HEX_SIZE]; /* empty: no consent is needed */
@@ -169,6 +170,8 @@ struct lease *broker_group_holder(const struct broker *broker, unsigned int grou
  * broker leases nothing.
  */
 const char *broker_host_driver(const struct broker *broker, const struct device *device);
+/* Whether `device` is kept from others because `sibling`, an mdev of the same parent, is leased with Isolation=shared. */
+bool isolation_joins(const struct broker *broker, const struct device *device, const struct device *sibling);
 /* Whether its last reset failed, so that it is not granted before one succeeds. */
 bool broker_is_quarantined(const struct broker *broker, const struct device *device);
 /* What policy is asked of a device. Texts are borrowed. A NULL broker leases nothing. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "topology/mdev.h"
 
 /* `driver` is the one it has, or had before this very lease parked it. */
 static void say_action(struct bystander *bystander, bool parked)
@@ -42,6 +43,28 @@ static int add_bystander(struct bystanders *bystanders, const struct group_terms
 	return 0;
 }
 
+/* By Isolation=shared the other mdevs of a parent are members, too. */
+static int add_siblings(struct bystanders *bystanders, const struct group_terms *terms, const struct device *mdev)
+{
+	const struct device *device;
+
+	if (!isolation_is_shared(terms, mdev))
+		return 0;
+	list_for_each(device, registry_devices(terms->registry), link) {
+		struct bystander *added;
+
+		if (device == mdev || !mdev_is_sibling(mdev, device) ||
+		    text_is_listed(terms->devices, device->id.address))
+			continue;
+		if (add_bystander(bystanders, terms, device) < 0)
+			return -ENOMEM;
+		added = &bystanders->list[bystanders->n - 1];
+		snprintf(added->action, sizeof(added->action), "is an mdev of %s, too: nobody else gets it meanwhile",
+			 device->parent);
+	}
+	return 0;
+}
+
 /*
  * The token is a digest of what the client is told, and of the membership: who brings it back has seen the list as it is
  * now. It is knowledge, not authority.
@@ -72,9 +95,10 @@ int judge_bystanders(const struct group *group, const struct group_terms *terms,
 	const struct device *device;
 
 	list_for_each(device, &group->devices, group_link) {
-		if (text_is_listed(terms->devices, device->id.address))
-			continue;
-		if (add_bystander(&bystanders, terms, device) < 0) {
+		bool listed = text_is_listed(terms->devices, device->id.address);
+
+		if ((!listed && add_bystander(&bystanders, terms, device) < 0) ||
+		    add_siblings(&bystanders, terms, device) < 0) {
 			bystanders_clear(&bystanders);
 			return -ENOMEM;
 		}

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "topology/buses.h"
+#include "topology/mdev.h"
 
 __attribute__((format(printf, 2, 3))) static void add_step(struct explanation *explanation, const char *format, ...)
 {
@@ -57,11 +59,21 @@ static void plan_without_reset(const struct broker *broker, const struct device 
 		 device->id.address, below_bridge ? "only all of its bus together" : "it has no reset method");
 }
 
+/* Only PCI has variants. */
+static void plan_bind(const struct device *device, struct explanation *explanation)
+{
+	const struct bus *bus = bus_find(device->bus);
+	const char *general = bus && bus->vfio_driver ? bus->vfio_driver : "a vfio driver";
+
+	add_step(explanation, "%s is bound to %s%s", device->id.address, general,
+		 strcmp(device->bus, "pci") == 0 ? ", or to a variant of it that is made for it" : "");
+}
+
 /* Until the device is on a vfio driver and as it is to be. */
 static void plan_binding(const struct broker *broker, const struct device *device, enum device_reset reset,
 			 struct explanation *explanation)
 {
-	bool stays = driver_is_vfio(device->driver) && reset != DEVICE_RESET_NEEDED;
+	bool stays = device_is_on_vfio(device) && reset != DEVICE_RESET_NEEDED;
 	const char *address = device->id.address;
 
 	if (stays)
@@ -73,10 +85,10 @@ static void plan_binding(const struct broker *broker, const struct device *devic
 		plan_reset(broker, device, false, explanation);
 	else if (reset == DEVICE_RESET_IMPOSSIBLE)
 		plan_without_reset(broker, device, explanation);
-	if (driver_is_vfio(device->driver) && !stays)
+	if (device_is_on_vfio(device) && !stays)
 		add_step(explanation, "%s is bound to %s again", address, device->driver);
 	else if (!stays)
-		add_step(explanation, "%s is bound to vfio-pci, or to a variant of it that is made for it", address);
+		plan_bind(device, explanation);
 	if (reset == DEVICE_RESET_BUS)
 		plan_reset(broker, device, true, explanation);
 }
@@ -90,7 +102,11 @@ static void plan_device(const struct broker *broker, const struct device *device
 	plan_binding(broker, device, reset, explanation);
 	if (opener)
 		add_step(explanation, "%s is opened and handed out by the backend %s", address, opener);
-	if (driver_is_vfio(device->driver))
+	if (device_is_mdev(device))
+		add_step(explanation,
+			 "at the end %s is removed, which waits for the last descriptor, and made again by %s", address,
+			 device->parent);
+	else if (device_is_on_vfio(device))
 		add_step(explanation, "at the end %s is rebound to %s, which waits for the last descriptor", address,
 			 device->driver);
 	else if (device->driver[0])
@@ -107,6 +123,7 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 	int r;
 
 	explanation->group = device->group->id;
+	memcpy(explanation->parent, device->parent, sizeof(explanation->parent));
 	judge_decide(broker, device, judgement->identity, &explanation->decision);
 	terms = judge_terms(judgement, device, &explanation->decision);
 	r = judge_group(broker, device->group, &terms, &explanation->verdict);

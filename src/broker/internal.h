@@ -112,6 +112,7 @@ struct group_terms {
 	const struct judgement *request; /* that it is part of; NULL: of none */
 	unsigned int group;
 	const char *const *devices; /* that are asked for; NULL-terminated */
+	struct registry *registry; /* as in the judgement */
 	const struct lease *self; /* as in the judgement */
 	enum policy_scope scope;
 	enum policy_bystanders bystanders;
@@ -130,6 +131,7 @@ struct judgement {
 	const struct lease *self; /* the lease that asks again before it sends: it does not stand in its own way */
 	const struct demand *demand; /* those that wait in front of it go first; NULL: all that wait */
 
+	struct registry *registry; /* where siblings of an mdev are found; judge() sets it */
 	struct refusal refusal; /* REFUSAL_NONE: granted */
 	const char *label; /* borrowed from policy or identity; NULL: none */
 	unsigned int backends; /* what request and rules leave over, before looking at the kernel */
@@ -188,6 +190,18 @@ void vfs_want_all(struct broker *broker);
 /* Sends what the helper has not been asked for yet, if it is there and knows our policy. */
 void vfs_resume(struct broker *broker);
 void vfs_forget(struct broker *broker);
+
+/* ---- isolation.c: mdevs, their parents and their siblings ---- */
+
+/* Adds what parents of mdevs have against the group. 0 or -ENOMEM. */
+int isolation_judge(struct broker *broker, const struct group *group, const struct viability_options *options,
+		    struct verdict *verdict);
+/* Refuses an mdev that another lease joins with its siblings, or that would be joined with what others have. */
+void isolation_check(struct broker *broker, const struct judgement *judgement, const struct group_terms *terms,
+		     const struct device *device, struct refusal *refusal);
+/* Whether the rule makes the mdev one group with its siblings; and how many these are, 0 if it does not. */
+bool isolation_is_shared(const struct group_terms *terms, const struct device *device);
+size_t isolation_count(const struct group_terms *terms, const struct device *device);
 
 /* ---- park.c: which bystanders are parked ---- */
 

@@ -191,19 +191,29 @@ static void check_holder(struct broker *broker, const struct judgement *judgemen
 		    device->id.address, device->group->id, lease_state_name(holder->state), refusal->holder);
 }
 
-static int check_scope(const struct device *device, enum policy_scope scope, struct refusal *refusal)
+static int check_scope(const struct device *device, const struct group_terms *terms, struct refusal *refusal)
 {
-	const struct group_terms nobody = { .devices = NULL };
+	const struct group_terms nobody = { .registry = terms->registry, .conduct = terms->conduct };
+	size_t n_siblings = isolation_count(terms, device);
 	char token[DIGEST_HEX_SIZE];
 
-	if (scope == POLICY_WHOLE || device->group->n_devices == 1)
+	if (terms->scope == POLICY_WHOLE || device->group->n_devices + n_siblings == 1)
 		return 0;
-	refusal_set(
-		refusal, REFUSAL_NOT_SINGLETON,
-		"%s shares group %u with %zu more, and %s:%u admits groups of one device only; GroupScope=whole there "
-		"would admit it, with all of its members",
-		device->id.address, device->group->id, device->group->n_devices - 1, text_or(refusal->file, "the rule"),
-		refusal->line);
+	if (n_siblings > 0)
+		refusal_set(
+			refusal, REFUSAL_NOT_SINGLETON,
+			"%s shares its parent %s with %zu more, which are one group with it by Isolation=shared in %s:%u, "
+			"and that rule admits groups of one device only; GroupScope=whole there would admit it, with all of "
+			"its siblings",
+			device->id.address, device->parent, n_siblings, text_or(refusal->file, "the rule"),
+			refusal->line);
+	else
+		refusal_set(
+			refusal, REFUSAL_NOT_SINGLETON,
+			"%s shares group %u with %zu more, and %s:%u admits groups of one device only; GroupScope=whole there "
+			"would admit it, with all of its members",
+			device->id.address, device->group->id, device->group->n_devices - 1,
+			text_or(refusal->file, "the rule"), refusal->line);
 	return judge_bystanders(device->group, &nobody, &refusal->bystanders, token);
 }
 
@@ -251,7 +261,8 @@ static int judge_viability(struct broker *broker, const struct group *group, con
 
 	if (!terms) {
 		options.allowed_drivers = holder ? (const char *const *)holder->allowed_drivers : NULL;
-		return viability_judge(group, &options, ret);
+		r = viability_judge(group, &options, ret);
+		return r < 0 ? r : isolation_judge(broker, group, &options, ret);
 	}
 	r = list_moving(group, terms, &moving);
 	if (r < 0)
@@ -259,6 +270,8 @@ static int judge_viability(struct broker *broker, const struct group *group, con
 	options.allowed_drivers = terms->allowed_drivers;
 	options.moving = moving;
 	r = viability_judge(group, &options, ret);
+	if (r == 0)
+		r = isolation_judge(broker, group, &options, ret);
 	if (r == 0)
 		park_add_remedies(group, terms, ret);
 	return r;
@@ -393,11 +406,13 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 	judgement->backends &= decision.backends;
 	check_holder(broker, judgement, device, refusal);
 	if (!refusal->kind)
+		isolation_check(broker, judgement, terms, device, refusal);
+	if (!refusal->kind)
 		wait_check(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		sriov_check(broker, judgement, device, refusal);
 	if (!refusal->kind)
-		r = check_scope(device, decision.scope, refusal);
+		r = check_scope(device, terms, refusal);
 	if (r == 0 && !refusal->kind)
 		r = check_viability(broker, terms, device, refusal);
 	if (r == 0 && !refusal->kind)
@@ -419,6 +434,7 @@ int judge(struct broker *broker, struct judgement *judgement)
 	}
 	if (r < 0)
 		return r;
+	judgement->registry = broker->registry;
 	judgement->backends = judge_backend_word(judgement->backend);
 	judge_fill_terms(broker, judgement);
 	for (size_t i = 0; judgement->devices[i]; i++) {

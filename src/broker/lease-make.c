@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "topology/mdev.h"
 #include "util/cleanup.h"
 
 static void fill_device(struct lease_device *leased, const struct device *device)
@@ -12,6 +13,7 @@ static void fill_device(struct lease_device *leased, const struct device *device
 	leased->id = device->id;
 	leased->node = device->node;
 	leased->group = device->group->id;
+	leased->mdev = device_is_mdev(device);
 	memcpy(leased->driver, device->driver, sizeof(device->driver));
 }
 

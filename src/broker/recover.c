@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "topology/mdev.h"
 #include "util/log.h"
 
 #define RETRY_USEC 1000000
@@ -57,6 +58,7 @@ static void adopt(struct broker *broker, const struct helper_reply *reply)
 	lease->devices[0]->transaction = reply->transaction;
 	lease->devices[0]->parked = reply->parked;
 	lease->devices[0]->group = device ? device->group->id : 0;
+	lease->devices[0]->mdev = device && device_is_mdev(device);
 	memcpy(lease->devices[0]->driver, reply->driver, sizeof(reply->driver));
 	if (device && groups_hold(broker, lease) < 0) {
 		lease_free(lease);

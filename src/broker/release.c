@@ -21,9 +21,12 @@ static void lease_end(struct lease *lease, enum lease_state state)
 	struct broker *broker = lease->broker;
 	unsigned int groups[OPENER_DEVICES_MAX];
 	size_t n = lease->n_devices;
+	bool mdev = false;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		groups[i] = lease->devices[i]->group;
+		mdev = mdev || lease->devices[i]->mdev;
+	}
 	lease_set_state(lease, state);
 	groups_let_go(broker, lease);
 	if (lease->uid != (uid_t)-1)
@@ -37,6 +40,9 @@ static void lease_end(struct lease *lease, enum lease_state state)
 	}
 	for (size_t i = 0; i < n; i++)
 		wait_touch(broker, groups[i]);
+	/* Who waits for a sibling waits for another group. */
+	if (mdev)
+		wait_touch_all(broker);
 }
 
 /* Or may have one in a moment. */

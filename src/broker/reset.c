@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "broker/internal.h"
+#include "topology/mdev.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -74,7 +75,8 @@ int reset_plan(struct broker *broker, const struct judgement *judgement, const s
 	int r = 0;
 
 	*ret = DEVICE_RESET_NOT_NEEDED;
-	if (wanted == POLICY_RESET_NO || (same && !quarantined))
+	/* An mdev was made again at the end of the last lease. */
+	if (wanted == POLICY_RESET_NO || device_is_mdev(device) || (same && !quarantined))
 		return 0;
 	*ret = DEVICE_RESET_NEEDED;
 	if (scope_of(broker, device) != RESET_SCOPE_FUNCTION)

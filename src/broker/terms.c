@@ -12,6 +12,7 @@ struct group_terms judge_terms(const struct judgement *judgement, const struct d
 		.request = judgement,
 		.group = device->group->id,
 		.devices = judgement->devices,
+		.registry = judgement->registry,
 		.self = judgement->self,
 		.scope = decision->scope,
 		.bystanders = decision->bystanders,

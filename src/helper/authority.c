@@ -81,6 +81,10 @@ static bool judge_device(const struct device_state *snapshot, const struct devic
 		answer(ret, HELPER_REFUSED, "%s is in a no-IOMMU group: its DMA is not translated", address);
 		return false;
 	}
+	if (facts->obstacle[0]) {
+		answer(ret, HELPER_REFUSED, "%s can't be handed out: %s", address, facts->obstacle);
+		return false;
+	}
 	return true;
 }
 
@@ -102,6 +106,14 @@ static bool judge_bystander(const struct authority_device *bystander, const stru
 
 	if (bystander->facts->bridge) {
 		answer(ret, HELPER_REFUSED, "%s is a bridge, which carries other devices and is never parked", address);
+		return false;
+	}
+	if (bystander->facts->obstacle[0]) {
+		answer(ret, HELPER_REFUSED, "%s can't be parked: %s", address, bystander->facts->obstacle);
+		return false;
+	}
+	if (strcmp(bystander->snapshot->bus, "pci") != 0) {
+		answer(ret, HELPER_REFUSED, "%s is no PCI device, and " DRIVER_PARKING " takes no other", address);
 		return false;
 	}
 	if (bystander->facts->group_size == 0 || strcmp(bystander->facts->group, device->facts->group) != 0) {

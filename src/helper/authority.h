@@ -6,7 +6,7 @@
 #ifndef IOMMUD_HELPER_AUTHORITY_H
 #define IOMMUD_HELPER_AUTHORITY_H
 
-#include "helper/bus-device.h"
+#include "helper/device-facts.h"
 #include "hw/helper-wire.h"
 #include "policy/policy.h"
 

@@ -6,7 +6,6 @@
  */
 #include "helper/bus-device.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,10 +13,9 @@
 #include <sys/stat.h>
 
 #include "helper/pci-config.h"
+#include "topology/mdev.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
-
-DEFINE_CLEANUP(directory, DIR *, closedir)
 
 int bus_device_open_on(int sysfs_fd, const struct bus *bus, const char *address, struct bus_device *ret)
 {
@@ -64,9 +62,14 @@ void bus_device_close(struct bus_device *device)
 	device->fd = close_fd(device->fd);
 }
 
-static bool is_pci(const struct bus_device *device)
+bool bus_device_is_pci(const struct bus_device *device)
 {
 	return strcmp(device->bus->name, "pci") == 0;
+}
+
+bool bus_device_is_mdev(const struct bus_device *device)
+{
+	return strcmp(device->bus->name, BUS_MDEV) == 0;
 }
 
 static int read_bounded(int fd, const char *name, uint64_t limit, uint64_t *ret)
@@ -169,7 +172,7 @@ int bus_device_read_snapshot(const struct bus_device *device, struct device_stat
 	snapshot.node = st.st_ino;
 	snprintf(snapshot.bus, sizeof(snapshot.bus), "%s", device->bus->name);
 	memcpy(snapshot.id.address, device->address, sizeof(snapshot.id.address));
-	if (is_pci(device))
+	if (bus_device_is_pci(device))
 		r = read_pci(device, &snapshot);
 	if (r < 0)
 		return r;
@@ -177,67 +180,13 @@ int bus_device_read_snapshot(const struct bus_device *device, struct device_stat
 	if (r < 0)
 		return r;
 	/* Last, for it is always there: -ENOENT now means that the device went, and so was not driver-less before. */
-	r = read_override(device->fd, snapshot.driver_override);
+	if (bus_device_is_mdev(device))
+		r = faccessat(device->fd, "mdev_type", F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	else
+		r = read_override(device->fd, snapshot.driver_override);
 	if (r < 0)
 		return r;
 	*ret = snapshot;
-	return 0;
-}
-
-static int count_group(int fd, size_t *ret)
-{
-	_cleanup_(cleanup_directory) DIR *directory = NULL;
-	_cleanup_fd_ int folder = open_dir_at(fd, "iommu_group/devices");
-	size_t n = 0;
-
-	if (folder < 0)
-		return folder;
-	directory = fdopendir(folder);
-	if (!directory)
-		return -errno;
-	TAKE_FD(folder);
-	for (;;) {
-		const struct dirent *entry;
-
-		errno = 0;
-		entry = readdir(directory);
-		if (!entry && errno)
-			return -errno;
-		if (!entry)
-			break;
-		if (entry->d_name[0] != '.')
-			n++;
-	}
-	*ret = n;
-	return 0;
-}
-
-int bus_device_read_facts(const struct bus_device *device, struct device_facts *ret)
-{
-	struct device_facts facts = { 0 };
-	struct pci_config config;
-	char name[64];
-	int r = 0;
-
-	if (is_pci(device)) {
-		r = pci_config_read(device->fd, &config);
-		facts.bridge = pci_config_is_bridge(&config);
-	}
-	if (r < 0)
-		return r;
-	r = read_link_name_at(device->fd, "iommu_group", facts.group, sizeof(facts.group));
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = read_link_name_at(device->fd, "physfn", facts.physical_function, sizeof(facts.physical_function));
-	if (r < 0 && r != -ENOENT)
-		return r;
-	facts.has_virtual_functions = faccessat(device->fd, "virtfn0", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	r = count_group(device->fd, &facts.group_size);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = read_file_at(device->fd, "iommu_group/name", name, sizeof(name));
-	facts.no_iommu = r == 0 && strcmp(name, "vfio-noiommu") == 0;
-	*ret = facts;
 	return 0;
 }
 

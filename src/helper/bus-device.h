@@ -20,16 +20,6 @@ struct bus_device {
 	char address[DEVICE_ADDRESS_MAX];
 };
 
-/* What the authority must know beyond the snapshot. */
-struct device_facts {
-	bool bridge; /* of PCI: header type is not 0 */
-	bool no_iommu; /* vfio's own group without translation */
-	char group[16]; /* the number of its IOMMU group; empty: it has none */
-	char physical_function[DEVICE_ADDRESS_MAX]; /* of a virtual function; empty: it is none */
-	bool has_virtual_functions; /* SR-IOV: they would be lost with its driver */
-	size_t group_size; /* devices in its IOMMU group; 0: it has none */
-};
-
 /*
  * `address` must be valid; the bus is found by it. -ENOENT if there is no such device; -ENOTUNIQ if there are two, on
  * different buses.
@@ -39,8 +29,10 @@ int bus_device_open(int sysfs_fd, const char *address, struct bus_device *ret);
 int bus_device_open_on(int sysfs_fd, const struct bus *bus, const char *address, struct bus_device *ret);
 void bus_device_close(struct bus_device *device);
 
+bool bus_device_is_pci(const struct bus_device *device);
+bool bus_device_is_mdev(const struct bus_device *device);
+
 int bus_device_read_snapshot(const struct bus_device *device, struct device_state *ret);
-int bus_device_read_facts(const struct bus_device *device, struct device_facts *ret);
 
 /* The steps of a transition on a struct bus_device. */
 extern const struct device_ops bus_device_ops;

@@ -30,6 +30,11 @@ static inline bool device_state_is_parked(const struct device_state *state)
 	return strcmp(state->moved_to, DRIVER_PARKING) == 0;
 }
 
+static inline bool device_state_is_mdev(const struct device_state *state)
+{
+	return strcmp(state->bus, "mdev") == 0;
+}
+
 /*
  * Whether both are of one and the same device, not merely of one at the same address. A serial number that could not be
  * read proves nothing: a device that is asleep or resetting reads as all ones.

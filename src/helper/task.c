@@ -14,6 +14,7 @@
 
 #include "helper/authority.h"
 #include "helper/in-use.h"
+#include "helper/mdev.h"
 #include "helper/bus-device.h"
 #include "helper/vfio-modules.h"
 #include "helper/vfs.h"
@@ -54,7 +55,7 @@ static int read_from_sysfs(int sysfs_fd, const char *address, struct device_stat
 
 	if (r < 0)
 		return r;
-	r = bus_device_read_facts(&device, ret_facts);
+	r = device_facts_read(&device, ret_facts);
 	if (r < 0)
 		return r;
 	return bus_device_read_snapshot(&device, ret_snapshot);
@@ -77,6 +78,14 @@ static bool read_device(const struct task *task, const char *address, struct dev
 		snprintf(report->reason, sizeof(report->reason), "can't read %s in sysfs", address);
 	}
 	return r == 0;
+}
+
+/* An mdev is on a vfio driver, and stays there. */
+static void set_target(struct device_state *snapshot, bool parks)
+{
+	const char *general = bus_find(snapshot->bus)->vfio_driver;
+
+	strcpy(snapshot->moved_to, parks ? DRIVER_PARKING : general ? general : snapshot->driver);
 }
 
 /* Who had the device before, the broker knows; whether that matters, the policy. */
@@ -105,7 +114,7 @@ static void judge(const struct task *task, struct worker_report *report)
 		return;
 	if (parks && !read_device(task, task->for_address, &client_snapshot, &client_facts, report))
 		return;
-	strcpy(report->snapshot.moved_to, parks ? DRIVER_PARKING : bus_find(report->snapshot.bus)->vfio_driver);
+	set_target(&report->snapshot, parks);
 	if (parks)
 		authority_judge(&authority, task->client_fd, &wanted, &moved, &answer);
 	else
@@ -149,6 +158,7 @@ struct move {
 	const struct task *task;
 	int channel;
 	struct bus_device device;
+	struct mdev mdev; /* instead, of one */
 	struct in_use in_use;
 	struct vfio_modules modules;
 };
@@ -180,12 +190,14 @@ static void release(void *userdata)
 	in_use_release(&move->in_use);
 }
 
-/* A device that is on a vfio driver stays on it, and one that is parked goes to none: no module is looked for. */
+/* A device that is on a vfio driver stays on it, as mdevs are, and one that is parked goes to none: no module is looked for. */
 static void choose_driver(struct move *move, char ret[DEVICE_DRIVER_MAX])
 {
 	char modalias[128] = "";
 
-	if (driver_is_vfio(move->task->snapshot->driver) || device_state_is_parked(move->task->snapshot))
+	const struct device_state *saved = move->task->snapshot;
+
+	if (device_state_is_mdev(saved) || driver_is_vfio(saved->driver) || device_state_is_parked(saved))
 		return;
 	move->modules.device_fd = move->device.fd;
 	move->modules.bus = move->device.bus->name;
@@ -193,33 +205,41 @@ static void choose_driver(struct move *move, char ret[DEVICE_DRIVER_MAX])
 	vfio_driver_choose(&vfio_modules_ops, &move->modules, move->device.bus->vfio_driver, modalias, ret);
 }
 
-/* Once the device is being unbound, sysfs does not show its nodes any more: said before. */
-static void say_nodes(const struct move *move)
+/* Once the device is being unbound, sysfs does not show its nodes any more: said before. One that we removed has none. */
+static void say_nodes(const struct move *move, int device_fd)
 {
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
-	holder_nodes_read(move->task->sysfs_fd, move->device.fd, &report.nodes);
+	holder_nodes_read(move->task->sysfs_fd, device_fd, &report.nodes);
 	report.has_nodes = true;
 	report.outcome.step = HELPER_STEP_SNAPSHOT;
 	worker_say(move->channel, &report);
 }
 
+static int open_moved(struct move *move, struct transition *steps)
+{
+	const struct device_state *saved = move->task->snapshot;
+
+	if (device_state_is_mdev(saved)) {
+		steps->ops = &mdev_ops;
+		steps->device = &move->mdev;
+		steps->reset = TRANSITION_NO_RESET; /* it was made again when the last lease ended */
+		return mdev_open(move->task->sysfs_fd, move->task->journal_dir_fd, saved, &move->mdev);
+	}
+	steps->ops = &bus_device_ops;
+	steps->device = &move->device;
+	return bus_device_open_on(move->task->sysfs_fd, bus_find(saved->bus), saved->id.address, &move->device);
+}
+
 static void run_transition(struct move *move, transition_fn transition, struct outcome *ret, enum helper_status gone)
 {
-	const struct bus *bus = bus_find(move->task->snapshot->bus);
-	char vfio_driver[DEVICE_DRIVER_MAX];
-	const struct transition steps = { .ops = &bus_device_ops,
-					  .device = &move->device,
-					  .vfio_driver = vfio_driver,
-					  .reset = move->task->reset,
-					  .announce = announce,
-					  .claim = claim,
-					  .release = release,
-					  .userdata = move };
-	int r;
+	char vfio_driver[DEVICE_DRIVER_MAX] = "";
+	struct transition steps = {
+		.reset = move->task->reset, .announce = announce, .claim = claim, .release = release, .userdata = move
+	};
+	int device_fd, r;
 
-	strcpy(vfio_driver, bus->vfio_driver);
 	announce(move, HELPER_STEP_LOCK);
 	r = lock_device(move->task);
 	if (r < 0) {
@@ -227,7 +247,7 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 		ret->undone = true;
 		return;
 	}
-	r = bus_device_open_on(move->task->sysfs_fd, bus, move->task->address, &move->device);
+	r = open_moved(move, &steps);
 	if (r < 0) {
 		*ret = outcome_of(r == -ENOENT ? gone : HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
 		ret->undone = true;
@@ -235,7 +255,10 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	}
 	if (transition == transition_prepare)
 		choose_driver(move, vfio_driver);
-	say_nodes(move);
+	device_fd = device_state_is_mdev(move->task->snapshot) ? move->mdev.device.fd : move->device.fd;
+	if (device_fd >= 0)
+		say_nodes(move, device_fd);
+	steps.vfio_driver = vfio_driver[0] ? vfio_driver : NULL;
 	transition(&steps, move->task->snapshot, ret);
 }
 
@@ -244,6 +267,7 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 	struct move move = { .task = task,
 			     .channel = channel,
 			     .device = { .fd = -1 },
+			     .mdev = { .device = { .fd = -1 } },
 			     .in_use = { .ops = &in_use_host_ops, .dev_fd = task->dev_fd },
 			     .modules = { .sysfs_fd = task->sysfs_fd, .folder = task->modules } };
 	struct worker_report report;
@@ -253,6 +277,7 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 	drop_unneeded();
 	run_transition(&move, transition, &report.outcome, gone);
 	bus_device_close(&move.device);
+	mdev_close(&move.mdev);
 	if (report.outcome.status == HELPER_IN_USE)
 		snprintf(report.reason, sizeof(report.reason), "%s", move.in_use.detail);
 	else

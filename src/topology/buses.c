@@ -5,14 +5,16 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "topology/mdev.h"
+
 const struct bus topology_buses[] = {
 	{ "pci", "vfio-pci" },
 	{ "platform", "vfio-platform" },
 	{ "amba", "vfio-amba" },
 	{ "fsl-mc", "vfio-fsl-mc" },
 	{ "cdx", "vfio-cdx" },
-	/* An mdev gets its group only from the vfio driver that it is on: there is nothing else to bind it to. */
-	{ "mdev", "vfio_mdev" },
+	/* An mdev is on a vfio driver, of any name, from its making to its end: see topology/mdev.h. */
+	{ BUS_MDEV, NULL },
 	{ NULL, NULL },
 };
 

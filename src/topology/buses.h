@@ -5,7 +5,8 @@
 
 struct bus {
 	const char *name; /* below /sys/bus, and udev's name of the subsystem */
-	const char *vfio_driver; /* the general one, for remedies */
+	const char
+		*vfio_driver; /* the general one; NULL: its devices are never bound to another driver than they have */
 };
 
 /* In the order of scanning: where two buses use the same address, the earlier one's device counts. Ends with NULL. */

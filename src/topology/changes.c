@@ -11,8 +11,9 @@ bool device_is_same(const struct device *left, const struct device *right)
 	const struct device_id *l = &left->id, *r = &right->id;
 
 	return left->node == right->node && strcmp(left->bus, right->bus) == 0 && strcmp(l->address, r->address) == 0 &&
-	       l->vendor == r->vendor && l->device == r->device && l->subsystem_vendor == r->subsystem_vendor &&
-	       l->subsystem_device == r->subsystem_device && l->class == r->class;
+	       strcmp(left->parent, right->parent) == 0 && l->vendor == r->vendor && l->device == r->device &&
+	       l->subsystem_vendor == r->subsystem_vendor && l->subsystem_device == r->subsystem_device &&
+	       l->class == r->class;
 }
 
 void device_take_state(struct device *device, const struct device *fresh)
@@ -20,6 +21,7 @@ void device_take_state(struct device *device, const struct device *fresh)
 	memcpy(device->driver, fresh->driver, sizeof(device->driver));
 	memcpy(device->physical_function, fresh->physical_function, sizeof(device->physical_function));
 	device->max_virtual_functions = fresh->max_virtual_functions;
+	device->parent_group = fresh->parent_group;
 	memcpy(device->upstream, fresh->upstream, sizeof(device->upstream));
 	device->numa_node = fresh->numa_node;
 	device->reset_methods = fresh->reset_methods;
@@ -31,15 +33,16 @@ bool change_between(const struct device *former, const struct device *fresh, str
 {
 	bool rebound = strcmp(former->driver, fresh->driver) != 0;
 	bool display = former->boot_display != fresh->boot_display;
+	bool parent = former->parent_group != fresh->parent_group;
 	bool rest = strcmp(former->physical_function, fresh->physical_function) != 0 ||
 		    former->max_virtual_functions != fresh->max_virtual_functions ||
 		    former->numa_node != fresh->numa_node || former->reset_methods != fresh->reset_methods ||
 		    former->bridge != fresh->bridge;
 
-	if (!rebound && !display && !rest)
+	if (!rebound && !display && !parent && !rest)
 		return false;
 	ret->kind = !rebound ? DEVICE_CHANGED : fresh->driver[0] ? DEVICE_BOUND : DEVICE_UNBOUND;
-	ret->verdict_input = rebound || display;
+	ret->verdict_input = rebound || display || parent;
 	ret->former_driver = former->driver;
 	return true;
 }

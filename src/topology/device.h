@@ -60,6 +60,8 @@ struct device {
 	char driver[DEVICE_DRIVER_MAX]; /* empty: driver-less */
 	char physical_function[DEVICE_ADDRESS_MAX]; /* empty: not a virtual function */
 	unsigned int max_virtual_functions; /* that it can make; 0: it is no physical function with SR-IOV */
+	char parent[DEVICE_ADDRESS_MAX]; /* of an mdev, the device that made it; empty: not an mdev */
+	int parent_group; /* of an mdev, its parent's IOMMU group; -1: none */
 	char upstream[16]; /* address of the PCI bridge that it is right below; empty: on a root bus, or not on PCI */
 	int numa_node; /* -1: unknown */
 	unsigned int reset_methods; /* enum reset_method */

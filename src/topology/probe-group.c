@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topology/mdev.h"
 #include "util/fileio.h"
 
 #define REGIONS_LIMIT 65536 /* the kernel's file is one page */
@@ -107,7 +108,7 @@ static int read_no_iommu(const struct probe *probe, unsigned int id, const struc
 	r = read_file_at(probe->sysfs_fd, path, name, sizeof(name));
 	if (r < 0 && r != -E2BIG && !probe_is_gone(r))
 		return r;
-	*ret = r == 0 && strcmp(name, PROBE_GROUP_NAME) == 0 && strcmp(member->bus, "mdev") != 0;
+	*ret = r == 0 && strcmp(name, PROBE_GROUP_NAME) == 0 && strcmp(member->bus, BUS_MDEV) != 0;
 	return 0;
 }
 

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "topology/mdev.h"
 #include "util/fileio.h"
 
 bool probe_is_gone(int error)
@@ -185,7 +186,37 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 	return 0;
 }
 
-static int read_attributes(struct probe *probe, int device_fd, struct device *device)
+static int read_group_number(int device_fd, const char *link, unsigned int *ret_group)
+{
+	char name[32], *end;
+	unsigned long number;
+	int r = read_link_name_at(device_fd, link, name, sizeof(name));
+
+	if (r < 0)
+		return r;
+	errno = 0;
+	number = strtoul(name, &end, 10);
+	if (name[0] < '0' || name[0] > '9' || *end || errno || number > INT32_MAX)
+		return -EBADMSG;
+	*ret_group = number;
+	return 0;
+}
+
+/* Its group is made by vfio and says nothing; its parent's is what counts. */
+static int read_mdev(int bus_fd, int device_fd, struct device *device)
+{
+	unsigned int group;
+	int r = mdev_read_parent(bus_fd, device->id.address, device->parent);
+
+	if (r < 0)
+		return r;
+	r = read_group_number(device_fd, "../iommu_group", &group);
+	if (r == 0)
+		device->parent_group = group;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int read_attributes(struct probe *probe, int bus_fd, int device_fd, struct device *device)
 {
 	struct stat st;
 	int r = fstat(device_fd, &st) < 0 ? -errno : 0;
@@ -198,26 +229,13 @@ static int read_attributes(struct probe *probe, int device_fd, struct device *de
 	r = read_numa_node(device_fd, device);
 	if (r < 0)
 		return r;
+	if (strcmp(device->bus, BUS_MDEV) == 0)
+		return read_mdev(bus_fd, device_fd, device);
 	return strcmp(device->bus, "pci") == 0 ? read_pci(probe, device_fd, device) : 0;
 }
 
-static int read_group_number(int device_fd, unsigned int *ret_group)
-{
-	char name[32], *end;
-	unsigned long number;
-	int r = read_link_name_at(device_fd, "iommu_group", name, sizeof(name));
-
-	if (r < 0)
-		return r;
-	errno = 0;
-	number = strtoul(name, &end, 10);
-	if (name[0] < '0' || name[0] > '9' || *end || errno || number > UINT32_MAX)
-		return -EBADMSG;
-	*ret_group = number;
-	return 0;
-}
-
-static int probe_folder(struct probe *probe, int device_fd, const char *bus, const char *address, struct device **ret)
+static int probe_folder(struct probe *probe, int bus_fd, int device_fd, const char *bus, const char *address,
+			struct device **ret)
 {
 	_cleanup_free_ struct device *device = calloc(1, sizeof(*device));
 	int r;
@@ -228,7 +246,8 @@ static int probe_folder(struct probe *probe, int device_fd, const char *bus, con
 	list_init(&device->group_link);
 	copy_text(device->id.address, sizeof(device->id.address), address);
 	copy_text(device->bus, sizeof(device->bus), bus);
-	r = read_attributes(probe, device_fd, device);
+	device->parent_group = -1;
+	r = read_attributes(probe, bus_fd, device_fd, device);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(device);
@@ -240,10 +259,10 @@ int probe_device(struct probe *probe, int bus_fd, const char *bus, const char *a
 {
 	_cleanup_fd_ int device_fd = open_dir_at(bus_fd, address);
 	unsigned int group;
-	int r = device_fd < 0 ? device_fd : read_group_number(device_fd, &group);
+	int r = device_fd < 0 ? device_fd : read_group_number(device_fd, "iommu_group", &group);
 
 	if (r == 0)
-		r = probe_folder(probe, device_fd, bus, address, ret);
+		r = probe_folder(probe, bus_fd, device_fd, bus, address, ret);
 	if (r < 0)
 		return probe_is_gone(r) ? -ENOENT : r;
 	if (strcmp(bus, "pci") == 0)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topology/mdev.h"
+
 /* Methods that reset all of the bus. The kernel uses them for one device only while that is alone there. */
 #define METHODS_OF_BUS (RESET_BUS | RESET_CXL_BUS)
 
@@ -26,7 +28,8 @@ static bool is_alone(struct list_link *devices, const struct device *device)
  */
 enum reset_scope reset_scope_of(struct list_link *devices, const struct device *device)
 {
-	if (device->reset_methods & ~METHODS_OF_BUS)
+	/* An mdev is made again instead, which leaves nothing of it. */
+	if (device_is_mdev(device) || (device->reset_methods & ~METHODS_OF_BUS))
 		return RESET_SCOPE_FUNCTION;
 	if (!device->upstream[0])
 		return RESET_SCOPE_NONE;

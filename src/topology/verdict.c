@@ -59,6 +59,8 @@ const char *blocker_kind_name(enum blocker_kind kind)
 		return "unsafeInterrupts";
 	case BLOCKER_BOOT_DISPLAY:
 		return "bootDisplay";
+	case BLOCKER_MDEV_PARENT:
+		return "mdevParent";
 	case BLOCKER_LABEL_CONFLICT:
 		return "labelConflict";
 	case BLOCKER_HAS_VIRTUAL_FUNCTIONS:

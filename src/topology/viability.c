@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "topology/buses.h"
+#include "topology/mdev.h"
 
 static void __attribute__((format(printf, 3, 4))) say(char *target, size_t size, const char *format, ...)
 {
@@ -93,12 +94,12 @@ static int judge_driver(const struct device *device, const struct viability_opti
 	const struct bus *bus = bus_find(device->bus);
 	const char *address = device->id.address, *driver = device->driver, *instead;
 
-	if (driver[0] == '\0' || driver_is_vfio(driver) || driver_is_allowed(driver))
+	if (driver[0] == '\0' || device_is_on_vfio(device) || driver_is_allowed(driver))
 		return 0;
 	if (is_in(driver, options->allowed_drivers) || is_in(address, options->moving))
 		return 0;
 	/* vfio-pci does not take bridges. */
-	instead = device->bridge ? "pci-stub" : bus ? bus->vfio_driver : "a vfio driver";
+	instead = device->bridge ? "pci-stub" : bus && bus->vfio_driver ? bus->vfio_driver : "a vfio driver";
 	SAY(blocker.device, "%s", address);
 	SAY(blocker.driver, "%s", driver);
 	SAY(blocker.message, "%s is bound to %s", address, driver);

@@ -28,6 +28,18 @@ static json_object *virtual_functions(struct broker *broker, const struct device
 	return json_build_end(&list);
 }
 
+static json_object *joined_with(struct broker *broker, const struct device *device)
+{
+	struct json_build list = json_build_array();
+	const struct device *other;
+
+	if (device->parent[0])
+		list_for_each(other, registry_devices(broker_get_registry(broker)), link)
+			if (isolation_joins(broker, device, other))
+				json_build_text(&list, NULL, other->id.address);
+	return json_build_end(&list);
+}
+
 static json_object *reset_methods(const struct device *device)
 {
 	struct json_build list = json_build_array();
@@ -117,6 +129,8 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	add_name(&build, "className", names, &device->id, device_names_class);
 	json_build_number_or_null(&build, "numaNode", device->numa_node);
 	json_build_text_or_null(&build, "physicalFunction", device->physical_function);
+	json_build_text_or_null(&build, "parent", device->parent);
+	json_build_add(&build, "joinedWith", joined_with(broker, device));
 	json_build_add(&build, "virtualFunctions", virtual_functions(broker, device));
 	json_build_add(&build, "resetMethods", reset_methods(device));
 	add_reset(&build, broker, device);
@@ -276,13 +290,22 @@ json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 
 static json_object *guarantees(const struct explanation *explanation)
 {
+	const struct policy_decision *decision = &explanation->decision;
 	struct json_build list = json_build_array();
 
-	json_build_text(&list, NULL, "the kernel's VFIO refuses DMA while a member of the group is on a host driver");
+	if (explanation->parent[0])
+		json_build_text(
+			&list, NULL,
+			"the driver of the mdev's parent keeps its DMA to what the client maps; no IOMMU sees it");
+	else
+		json_build_text(&list, NULL,
+				"the kernel's VFIO refuses DMA while a member of the group is on a host driver");
 	json_build_text(
 		&list, NULL,
 		"without iommud.ko: a host driver that is bound to a member by hand is noticed and dealt with as OnViolation= "
 		"says, not prevented");
+	if (explanation->parent[0] && decision->conduct.isolation == POLICY_ISOLATION_SHARED)
+		json_build_text(&list, NULL, "Isolation=shared: all mdevs of one parent are one client's at a time");
 	if (explanation->opener && explanation->opener->may_block)
 		json_build_text(&list, NULL, "the group is in one container, which is the client's alone");
 	return json_build_end(&list);

@@ -48,11 +48,25 @@ void fake_helper_stop(struct fake_helper *helper)
 	unlink(helper->path);
 }
 
+/* One stays on its driver; that it is made again at the end is not shown here. */
+static bool is_mdev(struct fake_helper *helper, const char *address)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "bus/mdev/devices/%s", address);
+	return faccessat(fake_sysfs_fd(helper->sysfs), path, F_OK, 0) == 0;
+}
+
+static const char *bus_of(struct fake_helper *helper, const char *address)
+{
+	return is_mdev(helper, address) ? "mdev" : "pci";
+}
+
 static void current_driver(struct fake_helper *helper, const char *address, char driver[DEVICE_DRIVER_MAX])
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "bus/pci/devices/%s/driver", address);
+	snprintf(path, sizeof(path), "bus/%s/devices/%s/driver", bus_of(helper, address), address);
 	if (read_link_name_at(fake_sysfs_fd(helper->sysfs), path, driver, DEVICE_DRIVER_MAX) < 0)
 		driver[0] = '\0';
 }
@@ -63,7 +77,7 @@ static uint64_t current_node(struct fake_helper *helper, const char *address)
 	char path[128];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "bus/pci/devices/%s", address);
+	snprintf(path, sizeof(path), "bus/%s/devices/%s", bus_of(helper, address), address);
 	return fstatat(fake_sysfs_fd(helper->sysfs), path, &st, 0) < 0 ? 0 : st.st_ino;
 }
 
@@ -118,7 +132,8 @@ static void begin(struct fake_helper *helper, const struct helper_request *reque
 		transaction->node = current_node(helper, request->address);
 	}
 	strcpy(reply->driver, transaction->driver);
-	fake_sysfs_set_driver(helper->sysfs, request->address, transaction->parked ? "pci-stub" : "vfio-pci");
+	if (!is_mdev(helper, request->address))
+		fake_sysfs_set_driver(helper->sysfs, request->address, transaction->parked ? "pci-stub" : "vfio-pci");
 }
 
 static void fail(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
@@ -178,7 +193,9 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 	}
 	transaction->open = false;
 	note(helper, "restore", transaction->address);
-	fake_sysfs_set_driver(helper->sysfs, transaction->address, transaction->driver[0] ? transaction->driver : NULL);
+	if (!is_mdev(helper, transaction->address))
+		fake_sysfs_set_driver(helper->sysfs, transaction->address,
+				      transaction->driver[0] ? transaction->driver : NULL);
 }
 
 static void next(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)

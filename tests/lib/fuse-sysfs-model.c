@@ -63,6 +63,24 @@ struct model_driver *model_find_driver(struct model *model, const char *name)
 	return NULL;
 }
 
+/* list_append() to an entry puts before it. */
+void model_insert_device(struct model *model, struct model_device *device)
+{
+	struct model_device *other;
+
+	device->node = ++model->last_node;
+	list_for_each(other, &model->devices, link) {
+		if (strcmp(other->address, device->address) > 0)
+			break;
+	}
+	list_append(&other->link, &device->link);
+}
+
+bool model_is_mdev(const struct model_device *device)
+{
+	return strcmp(device->bus, "mdev") == 0;
+}
+
 bool model_lock(struct model *model, struct model_device *device)
 {
 	while (device->locked && !device->gone && !model->stopping)
@@ -84,6 +102,8 @@ static bool matches(const struct model_driver *driver, const struct model_device
 {
 	char id[16];
 
+	if (model_is_mdev(device) || strcmp(driver->bus, device->bus) != 0)
+		return false;
 	if (device->driver_override[0])
 		return strcmp(device->driver_override, driver->name) == 0;
 	snprintf(id, sizeof(id), "%04x:%04x", device->is.vendor, device->is.device);
@@ -100,19 +120,58 @@ static int bind_device(struct model_driver *driver, struct model_device *device)
 	return 0;
 }
 
-static int unbind_device(struct model *model, struct model_driver *driver, struct model_device *device)
+/* What remove() of a vfio driver does. */
+static int wait_for_descriptors(struct model *model, struct model_device *device)
 {
-	if (strcmp(device->driver, driver->name) != 0)
-		return -ENODEV;
 	while (device->held && !device->gone && !model->stopping) {
 		device->blocked = true;
 		pthread_cond_broadcast(&model->changed);
 		pthread_cond_wait(&model->changed, &model->mutex);
 	}
 	device->blocked = false;
-	if (device->gone)
-		return -ENODEV;
-	device->driver[0] = '\0';
+	return device->gone ? -ENODEV : 0;
+}
+
+static int unbind_device(struct model *model, struct model_driver *driver, struct model_device *device)
+{
+	int r = strcmp(device->driver, driver->name) == 0 ? wait_for_descriptors(model, device) : -ENODEV;
+
+	if (r == 0)
+		device->driver[0] = '\0';
+	return r;
+}
+
+static int remove_mdev(struct model *model, struct model_device *device)
+{
+	int r = wait_for_descriptors(model, device);
+
+	if (r < 0)
+		return r;
+	device->gone = true;
+	list_unlink(&device->link);
+	list_append(&model->graveyard, &device->link);
+	return 0;
+}
+
+/* With all that the last one at this address was. */
+static int create_mdev(struct model *model, const char *address)
+{
+	struct model_device *device, *last = NULL;
+
+	if (model_find_device(model, address))
+		return -EEXIST;
+	list_for_each(device, &model->graveyard, link) {
+		if (model_is_mdev(device) && strcmp(device->address, address) == 0)
+			last = device;
+	}
+	device = last ? calloc(1, sizeof(*device)) : NULL;
+	if (!device)
+		return -EINVAL;
+	device->is = last->is;
+	memcpy(device->address, last->address, sizeof(device->address));
+	memcpy(device->bus, last->bus, sizeof(device->bus));
+	memcpy(device->driver, last->driver, sizeof(device->driver));
+	model_insert_device(model, device);
 	return 0;
 }
 
@@ -168,6 +227,9 @@ static int apply_locked(struct model *model, const struct fuse_sysfs_write *writ
 		return strcmp(write->value, "1") == 0 ? 0 : -EINVAL;
 	case FUSE_SYSFS_NUM_VFS:
 		return set_n_vfs(device, write->value);
+	case FUSE_SYSFS_REMOVE:
+		return remove_mdev(model, device);
+	case FUSE_SYSFS_CREATE:
 	case FUSE_SYSFS_NEW_ID:
 		break;
 	}
@@ -181,6 +243,8 @@ static int apply(struct model *model, const struct fuse_sysfs_write *write)
 
 	if (write->file == FUSE_SYSFS_NEW_ID)
 		return -EPERM;
+	if (write->file == FUSE_SYSFS_CREATE)
+		return create_mdev(model, write->address);
 	if (!device || !model_lock(model, device))
 		return -ENODEV;
 	r = apply_locked(model, write, device);
@@ -205,7 +269,7 @@ static int call_hook(struct model *model, const struct fuse_sysfs_write *write)
 
 static bool split_driver_path(const char *path, char *driver, char *file)
 {
-	return sscanf(path, "/bus/pci/drivers/%63[^/]/%15[a-z_]", driver, file) == 2;
+	return sscanf(path, "/bus/%*[^/]/drivers/%63[^/]/%15[a-z_]", driver, file) == 2;
 }
 
 /* Which file it is, and whose. */
@@ -230,6 +294,10 @@ static int parse_write(const char *path, const char *value, char *driver, char *
 		ret->file = FUSE_SYSFS_PROBE;
 		return 0;
 	}
+	if (strcmp(path, "/devices/pci0000:00/mdev_supported_types/" FUSE_SYSFS_MDEV_TYPE "/create") == 0) {
+		ret->file = FUSE_SYSFS_CREATE;
+		return 0;
+	}
 	if (sscanf(path, "/devices/pci0000:00/%63[^/]/%15[a-z_]", address, file) != 2)
 		return -EACCES;
 	ret->address = address;
@@ -239,6 +307,8 @@ static int parse_write(const char *path, const char *value, char *driver, char *
 		ret->file = FUSE_SYSFS_RESET;
 	else if (strcmp(file, "sriov_numvfs") == 0)
 		ret->file = FUSE_SYSFS_NUM_VFS;
+	else if (strcmp(file, "remove") == 0)
+		ret->file = FUSE_SYSFS_REMOVE;
 	else
 		return -EACCES;
 	return 0;

@@ -18,6 +18,7 @@ struct model_device {
 	struct list_link link; /* model::devices, in order of address */
 	struct fuse_sysfs_device is; /* its texts are not used */
 	char address[MODEL_NAME_MAX];
+	char bus[MODEL_NAME_MAX];
 	char driver[MODEL_NAME_MAX];
 	char driver_override[MODEL_NAME_MAX];
 	char disk[MODEL_NAME_MAX];
@@ -32,6 +33,7 @@ struct model_device {
 
 struct model_driver {
 	struct list_link link; /* model::drivers */
+	char bus[MODEL_NAME_MAX];
 	char name[MODEL_NAME_MAX];
 	char ids[256];
 };
@@ -54,6 +56,11 @@ void model_clear(struct model *model);
 
 struct model_device *model_find_device(struct model *model, const char *address);
 struct model_driver *model_find_driver(struct model *model, const char *name);
+
+/* Makes it one of the devices, with an inode of its own. */
+void model_insert_device(struct model *model, struct model_device *device);
+
+bool model_is_mdev(const struct model_device *device);
 
 /* Waits for the device's lock. False: it is gone, or all stops. */
 bool model_lock(struct model *model, struct model_device *device);

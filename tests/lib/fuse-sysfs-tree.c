@@ -11,6 +11,8 @@
 
 #include "fuse-sysfs-model.h"
 
+#define TYPES "/devices/pci0000:00/mdev_supported_types"
+
 /* One pass over a folder: either lists it, or looks for one name in it. */
 struct pass {
 	const char *wanted; /* NULL: list */
@@ -77,7 +79,7 @@ static void put_config(struct pass *pass, const struct fuse_sysfs_device *is)
 
 static bool is_on_vfio(const struct model_device *device)
 {
-	return strstr(device->driver, "vfio") != NULL;
+	return strstr(device->driver, "vfio") != NULL || (model_is_mdev(device) && device->driver[0]);
 }
 
 static bool is_on_host_driver(const struct model_device *device)
@@ -107,10 +109,9 @@ static void show_sriov(struct pass *pass, const struct model_device *device)
 	}
 }
 
-static void show_device(struct pass *pass, const struct model_device *device)
+static void show_pci(struct pass *pass, const struct model_device *device)
 {
 	const struct fuse_sysfs_device *is = &device->is;
-	const char *override = device->driver_override;
 
 	put(pass, "vendor", MODEL_FILE, "0x%04x\n", is->vendor);
 	put(pass, "device", MODEL_FILE, "0x%04x\n", is->device);
@@ -127,12 +128,31 @@ static void show_device(struct pass *pass, const struct model_device *device)
 	}
 	if (is->max_vfs)
 		show_sriov(pass, device);
-	put(pass, "driver_override", MODEL_WRITABLE, "%s\n", override[0] ? override : "(null)");
-	put(pass, "subsystem", MODEL_LINK, "../../../bus/pci");
 	put_uevent(pass, device);
 	put_config(pass, is);
+}
+
+/* All that it has beyond what every device has. */
+static void show_mdev(struct pass *pass)
+{
+	put(pass, "remove", MODEL_WRITABLE, "%s", "");
+	put(pass, "mdev_type", MODEL_LINK, "../mdev_supported_types/" FUSE_SYSFS_MDEV_TYPE);
+}
+
+static void show_device(struct pass *pass, const struct model_device *device)
+{
+	const struct fuse_sysfs_device *is = &device->is;
+	const char *override = device->driver_override;
+
+	if (strcmp(device->bus, "pci") == 0)
+		show_pci(pass, device);
+	if (model_is_mdev(device))
+		show_mdev(pass);
+	else
+		put(pass, "driver_override", MODEL_WRITABLE, "%s\n", override[0] ? override : "(null)");
+	put(pass, "subsystem", MODEL_LINK, "../../../bus/%s", device->bus);
 	if (device->driver[0])
-		put(pass, "driver", MODEL_LINK, "../../../bus/pci/drivers/%s", device->driver);
+		put(pass, "driver", MODEL_LINK, "../../../bus/%s/drivers/%s", device->bus, device->driver);
 	if (is->group >= 0)
 		put(pass, "iommu_group", MODEL_LINK, "../../../kernel/iommu_groups/%d", is->group);
 	if (is_on_vfio(device))
@@ -212,24 +232,53 @@ static void show_driver(struct pass *pass, struct model *model, const char *name
 	}
 }
 
-static void show_devices(struct pass *pass, struct model *model, bool links)
+static void show_devices(struct pass *pass, struct model *model, const char *bus)
 {
 	struct model_device *device;
 
 	list_for_each(device, &model->devices, link) {
-		if (links)
+		if (strcmp(device->bus, bus) == 0)
 			put(pass, device->address, MODEL_LINK, "../../../devices/pci0000:00/%s", device->address);
-		else
-			put_folder(pass, device->address);
 	}
 }
 
-static void show_drivers(struct pass *pass, struct model *model)
+static void show_drivers(struct pass *pass, struct model *model, const char *bus)
 {
 	struct model_driver *driver;
 
-	list_for_each(driver, &model->drivers, link)
-		put_folder(pass, driver->name);
+	list_for_each(driver, &model->drivers, link) {
+		if (strcmp(driver->bus, bus) == 0)
+			put_folder(pass, driver->name);
+	}
+}
+
+static void show_bus(struct pass *pass, struct model *model, const char *path)
+{
+	char bus[MODEL_NAME_MAX], rest[2 * MODEL_NAME_MAX] = "";
+
+	if (sscanf(path, "%63[^/]/%127s", bus, rest) < 1)
+		return;
+	if (!rest[0]) {
+		put_folder(pass, "devices");
+		put_folder(pass, "drivers");
+		put(pass, "drivers_probe", MODEL_WRITABLE, "%s", "");
+	} else if (strcmp(rest, "devices") == 0) {
+		show_devices(pass, model, bus);
+	} else if (strcmp(rest, "drivers") == 0) {
+		show_drivers(pass, model, bus);
+	} else if (strncmp(rest, "drivers/", 8) == 0) {
+		show_driver(pass, model, rest + 8);
+	}
+}
+
+/* The folder of the host bridge, which is also the parent of all mdevs. */
+static void show_root(struct pass *pass, struct model *model)
+{
+	struct model_device *device;
+
+	list_for_each(device, &model->devices, link)
+		put_folder(pass, device->address);
+	put_folder(pass, "mdev_supported_types");
 }
 
 /* Each group once: by its first member. */
@@ -262,6 +311,10 @@ static void show_group(struct pass *pass, struct model *model, const char *path)
 		put_folder(pass, "devices");
 		put(pass, "type", MODEL_FILE, "DMA\n");
 		put(pass, "reserved_regions", MODEL_FILE, "0x00000000fee00000 0x00000000feefffff msi\n");
+		list_for_each(device, &model->devices, link) {
+			if (device->is.group == group && model_is_mdev(device))
+				put(pass, "name", MODEL_FILE, "vfio-noiommu\n");
+		}
 		return;
 	}
 	if (strcmp(rest, "devices") != 0)
@@ -283,22 +336,25 @@ static void show_fixed(struct pass *pass, struct model *model, const char *path)
 {
 	if (strcmp(path, "/") == 0) {
 		put_folder(pass, "bus");
+		put_folder(pass, "class");
 		put_folder(pass, "devices");
 		put_folder(pass, "kernel");
 	} else if (strcmp(path, "/bus") == 0) {
 		put_folder(pass, "pci");
-	} else if (strcmp(path, "/bus/pci") == 0) {
-		put_folder(pass, "devices");
-		put_folder(pass, "drivers");
-		put(pass, "drivers_probe", MODEL_WRITABLE, "%s", "");
-	} else if (strcmp(path, "/bus/pci/devices") == 0) {
-		show_devices(pass, model, true);
-	} else if (strcmp(path, "/bus/pci/drivers") == 0) {
-		show_drivers(pass, model);
+		put_folder(pass, "platform");
+		put_folder(pass, "mdev");
+	} else if (strcmp(path, "/class") == 0) {
+		put_folder(pass, "mdev_bus");
+	} else if (strcmp(path, "/class/mdev_bus") == 0) {
+		put(pass, "pci0000:00", MODEL_LINK, "../../devices/pci0000:00");
+	} else if (strcmp(path, TYPES) == 0) {
+		put_folder(pass, FUSE_SYSFS_MDEV_TYPE);
+	} else if (strcmp(path, TYPES "/" FUSE_SYSFS_MDEV_TYPE) == 0) {
+		put(pass, "create", MODEL_WRITABLE, "%s", "");
 	} else if (strcmp(path, "/devices") == 0) {
 		put_folder(pass, "pci0000:00");
 	} else if (strcmp(path, "/devices/pci0000:00") == 0) {
-		show_devices(pass, model, false);
+		show_root(pass, model);
 	} else if (strcmp(path, "/kernel") == 0) {
 		put_folder(pass, "iommu_groups");
 	} else if (strcmp(path, "/kernel/iommu_groups") == 0) {
@@ -310,8 +366,10 @@ static void show(struct pass *pass, struct model *model, const char *path)
 {
 	const char *rest;
 
-	if ((rest = after(path, "/bus/pci/drivers/")))
-		show_driver(pass, model, rest);
+	if ((rest = after(path, "/bus/")))
+		show_bus(pass, model, rest);
+	else if (after(path, TYPES))
+		show_fixed(pass, model, path);
 	else if ((rest = after(path, "/devices/pci0000:00/")))
 		show_below_devices(pass, model, rest);
 	else if ((rest = after(path, "/kernel/iommu_groups/")))

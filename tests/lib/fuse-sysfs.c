@@ -305,15 +305,26 @@ static void *allocate(size_t size)
 	return memory;
 }
 
-void fuse_sysfs_add_driver(struct fuse_sysfs *sysfs, const char *name, const char *ids)
+static void add_driver(struct fuse_sysfs *sysfs, const char *bus, const char *name, const char *ids)
 {
 	struct model_driver *driver = allocate(sizeof(*driver));
 
+	copy_name(driver->bus, bus);
 	copy_name(driver->name, name);
 	snprintf(driver->ids, sizeof(driver->ids), "%s", ids ? ids : "");
 	pthread_mutex_lock(&sysfs->model.mutex);
 	list_append(&sysfs->model.drivers, &driver->link);
 	pthread_mutex_unlock(&sysfs->model.mutex);
+}
+
+void fuse_sysfs_add_driver(struct fuse_sysfs *sysfs, const char *name, const char *ids)
+{
+	add_driver(sysfs, "pci", name, ids);
+}
+
+void fuse_sysfs_add_bus_driver(struct fuse_sysfs *sysfs, const char *bus, const char *name)
+{
+	add_driver(sysfs, bus, name, NULL);
 }
 
 void fuse_sysfs_remove_driver(struct fuse_sysfs *sysfs, const char *name)
@@ -328,32 +339,20 @@ void fuse_sysfs_remove_driver(struct fuse_sysfs *sysfs, const char *name)
 	free(driver);
 }
 
-/* list_append() to an entry puts before it. */
-static void insert_sorted(struct model *model, struct model_device *device)
-{
-	struct model_device *other;
-
-	list_for_each(other, &model->devices, link) {
-		if (strcmp(other->address, device->address) > 0)
-			break;
-	}
-	list_append(&other->link, &device->link);
-}
-
 void fuse_sysfs_add_device(struct fuse_sysfs *sysfs, const struct fuse_sysfs_device *is)
 {
 	struct model_device *device = allocate(sizeof(*device));
 
 	device->is = *is;
 	copy_name(device->address, is->address);
+	copy_name(device->bus, is->bus ? is->bus : "pci");
 	copy_name(device->driver, is->driver);
 	copy_name(device->disk, is->disk);
 	copy_name(device->interface, is->interface);
 	copy_name(device->driver_override, is->driver_override);
 	pthread_mutex_lock(&sysfs->model.mutex);
 	must(!model_find_device(&sysfs->model, is->address), "there is one already", is->address);
-	device->node = ++sysfs->model.last_node;
-	insert_sorted(&sysfs->model, device);
+	model_insert_device(&sysfs->model, device);
 	pthread_mutex_unlock(&sysfs->model.mutex);
 }
 

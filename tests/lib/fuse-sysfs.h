@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A fake kernel: a FUSE file system that looks like the part of sysfs that PCI devices, drivers and IOMMU groups have, and
- * that behaves like it when `bind`, `unbind`, `driver_override`, `drivers_probe`, `sriov_numvfs` and `reset` are written:
+ * A fake kernel: a FUSE file system that looks like the part of sysfs that PCI, platform and mdev devices, drivers and IOMMU
+ * groups have, and that behaves like it when `bind`, `unbind`, `driver_override`, `drivers_probe`, `sriov_numvfs` and `reset`
+ * are written:
  *
  *  - links and folders have changed before write() returns;
  *  - a device binds only to a driver that matches: the one its override names, else one that has its ids (-ENODEV); a
@@ -11,7 +12,9 @@
  *    it, waits as well, as in Linux (driver_override_show(), uevent_show());
  *  - while a device is on a vfio driver it has vfio-dev/vfioN/dev;
  *  - a device that is added again at the same address has another inode;
- *  - sriov_numvfs takes what Linux takes, in the device's lock, which reading it waits for as well.
+ *  - sriov_numvfs takes what Linux takes, in the device's lock, which reading it waits for as well;
+ *  - an mdev is on its driver from birth, has no override, is bound by nothing (-ENODEV), and ends by its file `remove`, which
+ *    waits while it is held; its parent, pci0000:00, makes one again that was there before, of the type FUSE_SYSFS_MDEV_TYPE.
  *
  * Unlike Linux: while somebody waits in the `unbind` of a driver, other writes to the same file wait as well, since FUSE
  * locks the inode; put devices that are to move meanwhile on another driver.
@@ -32,8 +35,11 @@
 
 struct fuse_sysfs;
 
+#define FUSE_SYSFS_MDEV_TYPE "fake-1"
+
 struct fuse_sysfs_device {
 	const char *address; /* "0000:00:01.0" */
+	const char *bus; /* NULL: pci; "platform" or "mdev", which have none of PCI's ids */
 	uint16_t vendor;
 	uint16_t device;
 	uint16_t subsystem_vendor;
@@ -60,6 +66,8 @@ enum fuse_sysfs_file {
 	FUSE_SYSFS_PROBE,
 	FUSE_SYSFS_RESET, /* of a device that can be reset; takes no effect that could be seen */
 	FUSE_SYSFS_NUM_VFS, /* sriov_numvfs of a device with max_vfs */
+	FUSE_SYSFS_REMOVE, /* of an mdev */
+	FUSE_SYSFS_CREATE, /* of an mdev's parent */
 	FUSE_SYSFS_NEW_ID, /* fails with -EPERM after the hook: nothing of ours may write it */
 };
 
@@ -88,6 +96,8 @@ const char *fuse_sysfs_path(const struct fuse_sysfs *sysfs);
 
 /* `ids` is "8086:10d3 1234:11e8" or NULL for a driver that takes only what is overridden to it. vfio in the name: one of vfio's. */
 void fuse_sysfs_add_driver(struct fuse_sysfs *sysfs, const char *name, const char *ids);
+/* The same on another bus. No two drivers have one name. */
+void fuse_sysfs_add_bus_driver(struct fuse_sysfs *sysfs, const char *bus, const char *name);
 void fuse_sysfs_remove_driver(struct fuse_sysfs *sysfs, const char *name);
 void fuse_sysfs_add_device(struct fuse_sysfs *sysfs, const struct fuse_sysfs_device *device);
 /* At once, also when somebody waits in an unbind; that returns then. */

@@ -94,7 +94,9 @@ static void decide(const struct policy *policy, const struct policy_subject *sub
 }
 
 static const struct device_state device = {
-	.id = { .address = "0000:00:01.0", .vendor = 0x8086, .device = 0x10d3, .class = 0x020000 }, .driver = "e1000e"
+	.bus = "pci",
+	.id = { .address = "0000:00:01.0", .vendor = 0x8086, .device = 0x10d3, .class = 0x020000 },
+	.driver = "e1000e"
 };
 
 static struct authority_answer judge(const struct sockets *sockets, int fd, const struct device_facts *facts)
@@ -213,7 +215,8 @@ static void some_devices_no_rule_can_give(void **state)
 
 static struct device_state neighbour(const char *driver)
 {
-	struct device_state state = { .id = { .address = "0000:00:01.1", .vendor = 0x1b36, .class = 0x010802 } };
+	struct device_state state = { .bus = "pci",
+				      .id = { .address = "0000:00:01.1", .vendor = 0x1b36, .class = 0x010802 } };
 
 	strcpy(state.driver, driver);
 	return state;
@@ -293,6 +296,33 @@ static void nothing_with_virtual_functions_leaves_its_driver(void **state)
 	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &member },
 			&(struct authority_device){ &bystander, &pair_facts }, &answer);
 	assert_int_equal(answer.status, HELPER_OK);
+}
+
+static void parks_pci_devices_only(void **state)
+{
+	struct device_state bystander = neighbour("nvme");
+	struct authority_answer answer;
+
+	allow_parking();
+	strcpy(bystander.bus, "platform");
+	answer = judge_parking(*state, &bystander, &pair_facts);
+	assert_int_equal(answer.status, HELPER_REFUSED);
+	assert_non_null(strstr(answer.reason, "no PCI device"));
+}
+
+/* Whatever a rule says: of an mdev with settings, or of a parent with mdevs, something would be lost. */
+static void refuses_what_can_not_be_given_back(void **state)
+{
+	const struct device_facts facts = { .group = "6", .group_size = 1, .obstacle = "it is a parent" };
+	const struct sockets *sockets = *state;
+	struct authority_answer answer;
+
+	allow(POLICY_WHOLE);
+	answer = judge(sockets, sockets->accepted, &facts);
+	assert_int_equal(answer.status, HELPER_REFUSED);
+	assert_non_null(strstr(answer.reason, "can't be handed out: it is a parent"));
+	allow_parking();
+	refuse_parking(sockets, "nvme", &facts, "can't be parked: it is a parent");
 }
 
 static void a_client_that_left_is_still_known(void **state)
@@ -404,6 +434,8 @@ int main(void)
 		TEST(parks_nothing_without_a_rule_that_says_so),
 		TEST(parks_no_bridge_no_stranger_and_nothing_on_vfio),
 		TEST(nothing_with_virtual_functions_leaves_its_driver),
+		TEST(parks_pci_devices_only),
+		TEST(refuses_what_can_not_be_given_back),
 		TEST(a_client_that_left_is_still_known),
 		TEST(refuses_what_is_no_accepted_socket_of_ours),
 		TEST(refuses_a_bound_socket_that_connected_itself),

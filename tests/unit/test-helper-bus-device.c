@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "helper/bus-device.h"
-#include "util/fileio.h"
+#include "helper/device-facts.h"
 #include "helper/pci-config.h"
 #include "util/cleanup.h"
 
@@ -110,7 +110,7 @@ static int read_facts(const struct tree *tree, struct device_facts *ret)
 	int r;
 
 	assert_int_equal(bus_device_open(tree->fd, ADDRESS, &device), 0);
-	r = bus_device_read_facts(&device, ret);
+	r = device_facts_read(&device, ret);
 	bus_device_close(&device);
 	return r;
 }
@@ -353,7 +353,7 @@ static void finds_the_bus_of_an_address(void **state)
 	assert_string_equal(is.bus, "platform");
 	assert_string_equal(is.id.address, "fe200000.dma");
 	assert_int_equal(is.id.vendor, 0);
-	assert_int_equal(bus_device_read_facts(&device, &facts), 0);
+	assert_int_equal(device_facts_read(&device, &facts), 0);
 	assert_false(facts.bridge);
 	bus_device_close(&device);
 	assert_int_equal(bus_device_open_on(tree->fd, bus_find("pci"), "fe200000.dma", &device), -ENOENT);

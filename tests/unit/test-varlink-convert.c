@@ -146,12 +146,29 @@ static void a_device_that_has_nothing(void **state)
 	json = convert(&device, no_names);
 	assert_true(is_null(json, "driver") && is_null(json, "vendorName") && is_null(json, "deviceName"));
 	assert_true(is_null(json, "className") && is_null(json, "numaNode") && is_null(json, "physicalFunction"));
-	assert_true(is_null(json, "lease") && is_null(json, "state"));
+	assert_true(is_null(json, "lease") && is_null(json, "state") && is_null(json, "parent"));
 	assert_int_equal(json_object_array_length(json_child(json, "virtualFunctions")), 0);
 	assert_int_equal(json_object_array_length(json_child(json, "resetMethods")), 0);
 	assert_true(is_null(json, "resetScope"));
 	assert_int_equal(json_object_array_length(json_child(json, "resetSet")), 0);
 	assert_false(json_object_get_boolean(json_child(json, "quarantined")));
+	json_object_put(json);
+}
+
+/* That a lease joins it with a sibling is in test-broker-isolation. */
+static void an_mdev_names_its_parent(void **state)
+{
+	static const char mdev[] = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+	json_object *json;
+
+	fake_sysfs_add_device(
+		rig.sysfs,
+		&(struct fake_device){
+			.address = mdev, .bus = "mdev", .parent = "virtual/mtty/mtty", .group = 9, .driver = "mtty" });
+	broker_resync(rig.broker);
+	json = convert(registry_find_device(rig.registry, mdev), names);
+	assert_text(json, "parent", "mtty");
+	assert_int_equal(json_object_array_length(json_child(json, "joinedWith")), 0);
 	json_object_put(json);
 }
 
@@ -468,6 +485,7 @@ int main(void)
 		CASE(a_device_that_has_everything),
 		CASE(a_device_that_has_nothing),
 		CASE(a_device_lists_its_virtual_functions),
+		CASE(an_mdev_names_its_parent),
 		CASE(a_device_lists_what_a_reset_would_reset_along),
 		CASE(a_group_with_and_without_everything),
 		CASE(a_group_shows_the_label_of_its_lease),
