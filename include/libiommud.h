@@ -201,6 +201,15 @@ const char *iommud_lease_device_address(const struct iommud_lease *lease, size_t
 uint32_t iommud_lease_device_group(const struct iommud_lease *lease, size_t index);
 
 /*
+ * SR-IOV: the VF token that a physical function shares with its virtual functions, a UUID as text, borrowed from the lease;
+ * NULL where there is none: for devices without SR-IOV, and for virtual functions whose physical function is on a host driver.
+ * It is a secret of the devices' user: keep it from others. With the backend legacy the kernel has been shown it. With
+ * iommufd nothing has: who has the physical function and wants its virtual functions opened by legacy sets it by
+ * VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, and from Linux 6.17 on both are bound with it (VFIO_DEVICE_BIND_FLAG_TOKEN).
+ */
+const char *iommud_lease_device_vf_token(const struct iommud_lease *lease, size_t index);
+
+/*
  * Descriptors, borrowed: the lease closes them. -1 where the backend has none, or it was taken. With iommufd there are
  * iommu_fd and a device_fd each; with legacy container_fd (the type1 IOMMU is set), and a device_fd and a group_fd each.
  */

@@ -66,7 +66,7 @@ static bool lease_devices_are_same(const struct lease *lease, struct broker *bro
 		const struct lease_device *leased = lease->devices[i];
 		const struct device *device = registry_find_device(broker->registry, leased->id.address);
 
-		if (!device || device->group->id != leased->group ||
+		if (!device || device->group->id != leased->group || device->node != leased->node ||
 		    memcmp(&device->id, &leased->id, sizeof(device->id)) != 0 || !is_where_it_belongs(leased, device))
 			return false;
 	}
@@ -199,8 +199,27 @@ void acquire_retry(struct lease *lease)
 {
 	struct acquire *acquire = lease->acquire;
 
-	if (acquire && acquire->n_waiting == 0 && !acquire->opening)
+	if (acquire && acquire->n_waiting == 0 && !acquire->opening && !acquire->refusal.kind)
 		acquire_open(acquire);
+}
+
+/* Only a refusal for the time limit is worth a look for who has the device; its message has to wait for that. */
+static bool must_look(const struct acquire *acquire)
+{
+	return acquire->done && !acquire->elsewhere && acquire->refusal.kind == REFUSAL_TIMED_OUT &&
+	       lease_find_blocked(acquire->lease);
+}
+
+void acquire_holders_known(struct acquire *acquire)
+{
+	const struct lease *lease = acquire->lease;
+	char step[sizeof(acquire->refusal.word)];
+
+	if (must_look(acquire)) {
+		memcpy(step, acquire->refusal.word, sizeof(step));
+		refusal_from_timeout(&acquire->refusal, lease_find_blocked(lease), step, &lease->holders);
+	}
+	acquire_fail(acquire, -ETIMEDOUT);
 }
 
 static void send_requests(struct acquire *acquire);
@@ -208,6 +227,8 @@ static void send_requests(struct acquire *acquire);
 /* All replies are here: go on, or back. */
 static void acquire_prepared(struct acquire *acquire)
 {
+	if (must_look(acquire) && holders_ask(acquire->lease))
+		return; /* acquire_holders_known(), or the deadline */
 	if (acquire->refusal.kind || !acquire->done) {
 		acquire_fail(acquire, -ECANCELED);
 		return;
@@ -225,7 +246,9 @@ static void acquire_prepared(struct acquire *acquire)
 /* Another device may fare better: the host uses this one, or a step failed on it, its reset perhaps. */
 static bool is_about_the_device(const struct helper_reply *reply)
 {
-	return reply->status == HELPER_IN_USE || reply->status == HELPER_FAULT || reply->status == HELPER_BUSY;
+	/* A busy helper that gives a reason has too many others. */
+	return reply->status == HELPER_IN_USE || reply->status == HELPER_FAULT ||
+	       (reply->status == HELPER_BUSY && !reply->detail[0]);
 }
 
 /* Also names the rule that allowed it, as far as it can be told now. */
@@ -259,6 +282,7 @@ static void prepare_replied(void *userdata, int error, const struct helper_reply
 	} else {
 		/* Also that of a fault: what the helper could not put back at once is put back as the lease ends. */
 		device->transaction = reply->transaction;
+		device->blocked = reply->status == HELPER_TIMED_OUT && reply->transaction;
 		if (reply->status != HELPER_OK && !acquire->refusal.kind)
 			refuse_unprepared(acquire, device, reply);
 	}
@@ -326,6 +350,10 @@ void acquire_expire(struct lease *lease)
 	struct acquire *acquire = lease->acquire;
 
 	lease->deadline_usec = UINT64_MAX;
+	if (acquire->refusal.kind && acquire->n_waiting == 0 && !acquire->opening) {
+		acquire_holders_known(acquire); /* as far as it is */
+		return;
+	}
 	if (acquire->n_waiting > 0 || acquire->opening) {
 		/* The helper has a limit of its own, and a thread can't be called back: answer now, undo when they return. */
 		refusal_set(

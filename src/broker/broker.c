@@ -27,6 +27,7 @@ int broker_set_policy(struct broker *broker, struct policy *policy, char *refuse
 	broker->policy = policy;
 	list_for_each(group, registry_groups(broker->registry), link)
 		watch_judge_group(broker, group->id);
+	vfs_want_all(broker);
 	wait_touch_all(broker);
 	event_publish(broker, LOG_INFO,
 		      (struct broker_event){ .name = "policyLoaded",
@@ -63,6 +64,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 	broker->userdata = config->userdata;
 	broker->retry_usec = UINT64_MAX;
 	list_init(&broker->leases);
+	list_init(&broker->vfs_wishes);
 	list_init(&broker->waiting);
 	/* Blocking for the threads that write, so that no result is lost; not for us. */
 	if (pipe2(broker->completion_fd, O_CLOEXEC) < 0 || fcntl(broker->completion_fd[0], F_SETFL, O_NONBLOCK) < 0) {
@@ -86,6 +88,7 @@ struct broker *broker_free(struct broker *broker)
 	registry_set_listener(broker->registry, NULL, NULL);
 	list_for_each_safe(lease, following, &broker->leases, link)
 		lease_free(lease);
+	vfs_forget(broker);
 	policy_free(broker->policy);
 	quota_clear(&broker->quota);
 	past_clear(&broker->past);
@@ -176,7 +179,7 @@ struct lease *lease_of_transaction(struct broker *broker, uint64_t transaction)
 	struct lease *lease;
 
 	list_for_each(lease, &broker->leases, link)
-		for (size_t i = 0; i < lease->n_devices; i++)
+		for (size_t i = 0; i < lease_n_all(lease); i++)
 			if (transaction && lease->devices[i]->transaction == transaction)
 				return lease;
 	return NULL;

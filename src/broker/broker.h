@@ -22,6 +22,7 @@ struct broker_limits {
 	unsigned int leases_per_uid;
 	uint64_t prepare_timeout_usec; /* from Acquire to the descriptors */
 	uint64_t linger_after_usec; /* a release that takes longer is shown as lingering */
+	uint64_t holders_fresh_usec; /* who keeps a device is not looked for again before that */
 };
 
 /* Something that happened. Texts are borrowed for the time of the call; what does not apply is NULL or -1. */
@@ -41,7 +42,7 @@ struct broker_event {
 struct broker_config {
 	struct registry *registry; /* borrowed; its listener is the broker's from now on */
 	struct helper_client *helper; /* borrowed */
-	struct policy *policy; /* taken over */
+	struct policy *policy; /* taken over; for NumVFs= of devices that are there already, see broker_set_policy() */
 	int dev_fd; /* of /dev, borrowed */
 	const struct opener *const *openers; /* in order of preference, NULL-terminated, borrowed */
 	struct broker_limits limits;
@@ -78,6 +79,8 @@ void broker_helper_lost(struct broker *broker);
  * -EINVAL, `refused` says where; then the policy is still the caller's and the old one stays.
  */
 int broker_set_policy(struct broker *broker, struct policy *policy, char *refused, size_t refused_size);
+/* The helper has loaded the policy in force, too: what [Host] sections say is done now. */
+void broker_policy_shared(struct broker *broker);
 const struct policy *broker_get_policy(const struct broker *broker);
 struct registry *broker_get_registry(const struct broker *broker);
 

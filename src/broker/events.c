@@ -65,42 +65,63 @@ void event_publish(struct broker *broker, int priority, struct broker_event even
 		broker->event(broker->userdata, &event);
 }
 
-static void publish_of_lease(const struct lease *lease, const struct lease_device *device, int priority,
+static void publish_of_lease(const struct lease *lease, const struct event_member *member, int priority,
 			     const char *name, const char *message)
 {
 	event_publish(lease->broker, priority,
 		      (struct broker_event){
 			      .name = name,
-			      .device = device ? device->id.address : NULL,
-			      .group = device ? (int64_t)device->group : -1,
+			      .device = member->address,
+			      .group = member->address ? (int64_t)member->group : -1,
 			      .lease = (int64_t)lease->id,
 			      .uid = lease->uid == (uid_t)-1 ? -1 : (int64_t)lease->uid,
+			      .driver = member->driver && member->driver[0] ? member->driver : NULL,
 			      .label = lease->label,
 			      .viable = -1,
 			      .message = message,
 		      });
 }
 
+static struct event_member member_of(const struct lease_device *device)
+{
+	return (struct event_member){ .address = device->id.address, .group = device->group };
+}
+
 void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
 {
+	const struct event_member none = { .address = NULL };
+	const struct event_member first = lease->n_devices ? member_of(lease->devices[0]) : none;
 	char message[512];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	publish_of_lease(lease, lease->n_devices ? lease->devices[0] : NULL, priority, name, message);
+	publish_of_lease(lease, &first, priority, name, message);
 }
 
 void event_leased(struct lease_device *device, int priority, const char *name, const char *format, ...)
 {
+	const struct event_member member = member_of(device);
 	char message[512];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	publish_of_lease(device->lease, device, priority, name, message);
+	publish_of_lease(device->lease, &member, priority, name, message);
+}
+
+void event_member(struct lease *lease, int priority, const char *name, const struct event_member *member,
+		  const char *format, ...)
+{
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	publish_of_lease(lease, member, priority, name, message);
 }
 
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal)

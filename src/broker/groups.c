@@ -69,7 +69,7 @@ const char *broker_host_driver(const struct broker *broker, const struct device 
 	struct lease *holder = broker ? broker_group_holder(broker, device->group->id) : NULL;
 	const struct lease_device *leased = holder ? lease_find_device(holder, device->id.address) : NULL;
 
-	return leased ? leased->driver : device->driver;
+	return leased && !lease_device_is_loose(leased) ? leased->driver : device->driver;
 }
 
 struct policy_subject broker_policy_subject(const struct broker *broker, const struct device *device)

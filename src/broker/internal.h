@@ -39,6 +39,7 @@ struct broker {
 	/* recover.c: not all of the helper's open transactions were looked at yet: nothing is handed out, no park is ended */
 	bool sweeping;
 	uint64_t sweep_transaction; /* recover.c: the last of the helper's transactions that was looked at */
+	struct list_link vfs_wishes; /* vfs.c: physical functions that are to make their virtual functions */
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
 
@@ -155,6 +156,39 @@ const struct opener *judge_opener(struct broker *broker, unsigned int backends);
 /* The backends that a request's word means; 0: no such word. NULL is "auto". */
 unsigned int judge_backend_word(const char *word);
 
+/* The client that has it, as far as the asker may know. */
+void judge_describe_holder(const struct identity *asker, const struct lease *holder, char *ret, size_t size);
+
+/* ---- sriov.c: physical functions and their virtual functions ---- */
+
+/* Reads the virtual functions of the device anew, for events of their end may be late. 0 or a negative errno. */
+int sriov_refresh(struct broker *broker, const char *address);
+/* Whether somebody has what controls the device, or what it controls: a refusal then. */
+void sriov_check(struct broker *broker, const struct judgement *judgement, const struct device *device,
+		 struct refusal *refusal);
+/* Physical functions that would leave their driver (NULL terms: that are on a host driver), and have virtual ones. */
+int sriov_add_blockers(struct broker *broker, const struct group *group, const struct group_terms *terms,
+		       struct verdict *verdict);
+/* A device has changed: what that means for its physical function, or for the virtual functions that it is to have. */
+void sriov_followed(struct broker *broker, enum registry_change change, const struct device *device);
+/* Takes the verdict on the group of a physical function anew. Nothing happens if there is no such device. */
+void sriov_judge_parent(struct broker *broker, const char *address);
+/* A lease of the group has ended. */
+void sriov_group_is_back(struct broker *broker, unsigned int group);
+/* ", a virtual function of ..." if it is one; empty otherwise. Returns `text`. */
+const char *sriov_describe_parent(struct broker *broker, const struct device *device, char *text, size_t size);
+/* Whose virtual function a device is that is about to be leased, and its VF token. 0 or a negative errno. */
+int sriov_fill(struct broker *broker, const struct device *device, struct lease_device *leased);
+
+/* ---- vfs.c: NumVFs= ---- */
+
+/* Wishes for the virtual functions of the device, if policy says so and it can be; vfs_resume() has them made. */
+void vfs_want(struct broker *broker, const struct device *device);
+void vfs_want_all(struct broker *broker);
+/* Sends what the helper has not been asked for yet, if it is there and knows our policy. */
+void vfs_resume(struct broker *broker);
+void vfs_forget(struct broker *broker);
+
 /* ---- park.c: which bystanders are parked ---- */
 
 struct parking {
@@ -170,6 +204,8 @@ const struct lease_device *park_find(const struct lease *lease, const char *addr
 void park_add_remedies(const struct group *group, const struct group_terms *terms, struct verdict *verdict);
 /* All that a judgement which granted would park, each once. 0 and a list to free(), or -ENOMEM. */
 int park_plan(struct broker *broker, const struct judgement *judgement, struct parking **ret, size_t *ret_n);
+/* pci-stub takes PCI devices; a bridge carries others, and a screen that is looked at stays. */
+bool park_is_possible(const struct device *device);
 /* Whether the text is in the list (NULL-terminated, may be NULL). */
 bool text_is_listed(const char *const *list, const char *text);
 
@@ -260,6 +296,8 @@ void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease);
+/* It is known who has the devices that a driver does not let go of, or that it can't be known: the client is told. */
+void acquire_holders_known(struct acquire *acquire);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed);
 
@@ -280,6 +318,8 @@ void open_dispatch_completions(struct broker *broker);
 void release_begin(struct lease *lease);
 /* The same for a lease that was never granted. */
 void release_failed(struct lease *lease);
+/* Of a lease that is being given back: goes on with what waits for nobody any more, or ends and frees it. */
+void release_continue(struct lease *lease);
 /* (Re)sends what was not answered, after the helper was lost. */
 void release_resume(struct lease *lease);
 void release_resume_all(struct broker *broker);
@@ -305,15 +345,49 @@ void revoke_expire(struct lease *lease);
  */
 bool revoke_report(struct lease *lease, const char *who);
 
+/* ---- violation.c ---- */
+
+/*
+ * Looks at all that can be wrong with an active or violated lease, tells what changed, and does what the rule says about
+ * it. Any other lease is left alone. It may be freed on return.
+ */
+void violation_examine(struct lease *lease);
+void violation_examine_all(struct broker *broker);
+/* A device came to the group of a lease; violation_examine() is to follow. */
+void violation_joined(struct lease *lease, const struct device *device);
+/* Whose rule counts for the group: the lease's first device in it. NULL: it has none. */
+const struct lease_device *violation_ruler(const struct lease *lease, unsigned int group);
+
+/* ---- late.c ---- */
+
+/* The parked one at this address, or the one that is to be; NULL: none. */
+struct lease_device *late_find(const struct lease *lease, const char *address);
+/* Remembers a device that came to a group of the lease. NULL: out of memory. */
+struct lease_device *late_add(struct lease *lease, const struct device *device);
+/* Has it parked, whatever has it. True: it is under way; false: it can't be, or was tried often enough. */
+bool late_park(struct lease *lease, const struct device *device);
+/* It was tried as often as it will be. */
+bool late_gave_up(const struct lease_device *late);
+/* Forgets those that were removed; what the helper has of them is closed. */
+void late_forget_lost(struct lease *lease);
+
 /* ---- holders.c ---- */
 
-/* The lease has begun to linger: asks who has its devices, and publishes the event when that is known, or can't be. */
-void holders_ask(struct lease *lease);
+/*
+ * Asks who has the devices of a lease that lingers, or that can't be prepared because a driver does not let go. What follows
+ * when that is known, or can't be, is the event that it lingers, or acquire_holders_known(). False: nobody can be asked, and
+ * nothing follows.
+ */
+bool holders_ask(struct lease *lease);
+/* The lease has begun to linger: publishes the event as soon as it is known who has its devices. */
+void holders_tell(struct lease *lease);
+/* Somebody was told who has the devices: asks anew for the next one, when the answer is not fresh any more. */
+void holders_ask_again(struct lease *lease);
 
 /* ---- recover.c ---- */
 
 void recover_begin(struct broker *broker);
-/* The helper is away: try to reach it again after a while. */
+/* The helper is away, or something else did not work: after a while it is reached, and everything looked at, again. */
 void recover_retry_later(struct broker *broker);
 
 /* ---- watch.c ---- */
@@ -324,6 +398,12 @@ void watch_judge_group(struct broker *broker, unsigned int group);
 
 /* ---- events.c ---- */
 
+struct event_member {
+	const char *address;
+	unsigned int group;
+	const char *driver; /* NULL or empty: none */
+};
+
 /* Fills in the sequence number, tells the listener and writes the journal. */
 void event_publish(struct broker *broker, int priority, struct broker_event event);
 void event_lease(struct lease *lease, int priority, const char *name, const char *format, ...)
@@ -331,6 +411,9 @@ void event_lease(struct lease *lease, int priority, const char *name, const char
 /* The same about one device of it. */
 void event_leased(struct lease_device *device, int priority, const char *name, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* About a member of the lease's group that need not be the lease's. */
+void event_member(struct lease *lease, int priority, const char *name, const struct event_member *member,
+		  const char *format, ...) __attribute__((format(printf, 5, 6)));
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal);
 void event_device(struct broker *broker, int priority, const char *name, const struct device *device,
 		  const char *format, ...) __attribute__((format(printf, 5, 6)));

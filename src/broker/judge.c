@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The one place where it is decided whether a request is granted. It asks, in this order: is there such a device, does the
- * policy allow it, do the labels agree, does somebody have it, is the group as large as the rule admits, is it viable, can
- * it be reset as the rule demands, does the client know whom it takes along, is there a backend. The first no is the refusal.
- * It changes nothing, so that Explain asks the same questions, and so that a lease can be judged again before its
- * descriptors go out.
+ * policy allow it, do the labels agree, does somebody have it or what controls it, is the group as large as the rule admits,
+ * is it viable, can it be reset as the rule demands, does the client know whom it takes along, is there a backend. The first
+ * no is the refusal. It changes nothing, so that Explain asks the same questions, and so that a lease can be judged again
+ * before its descriptors go out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -82,6 +82,8 @@ int judge_refresh(struct broker *broker, const char *const *devices, const char 
 			device = registry_find_device(broker->registry, *devices);
 		if (device)
 			r = refresh_group(broker, device);
+		if (r == 0)
+			r = sriov_refresh(broker, *devices);
 		if (r == 0 && device)
 			r = reset_refresh(broker, *devices);
 		if (r == 0 && device)
@@ -139,10 +141,9 @@ static int check_label(struct broker *broker, const struct judgement *judgement,
 static void refuse_lingering(const struct device *device, const struct lease *holder, struct refusal *refusal)
 {
 	const struct lease_holders *holders = &holder->holders;
-	char who[HELPER_HOLDERS_MAX * (sizeof(holders->texts[0]) + 2)] = "";
+	char who[LEASE_HOLDERS_TEXT];
 
-	for (size_t i = 0; i < holders->n; i++)
-		strcat(strcat(who, i ? ", " : ""), holders->texts[i]);
+	lease_holders_text(holders, who);
 	refusal->state = holder->state;
 	refusal->passes = true;
 	refusal->holders = *holders;
@@ -153,32 +154,41 @@ static void refuse_lingering(const struct device *device, const struct lease *ho
 		device->id.address, device->group->id, lease_state_name(holder->state), who);
 }
 
+static bool may_know_holder(const struct identity *asker, const struct lease *holder)
+{
+	return asker->uid == 0 || asker->uid == holder->uid;
+}
+
+void judge_describe_holder(const struct identity *asker, const struct lease *holder, char *ret, size_t size)
+{
+	if (holder->uid == (uid_t)-1)
+		snprintf(ret, size, "a client of a former iommud");
+	else if (may_know_holder(asker, holder))
+		snprintf(ret, size, "pid %d of uid %u", (int)holder->pid, holder->uid);
+	else
+		snprintf(ret, size, "another user");
+}
+
 static void check_holder(struct broker *broker, const struct judgement *judgement, const struct device *device,
 			 struct refusal *refusal)
 {
 	const struct lease *holder = broker_group_holder(broker, device->group->id);
-	uid_t uid = judgement->identity->uid;
-	bool mine;
-	char who[64];
 
 	if (!holder || holder == judgement->self)
 		return;
-	mine = uid == 0 || uid == holder->uid;
-	if (mine && holder->holders.n) {
+	if (lease_find_blocked(holder)) {
+		refusal_from_blocked(refusal, device->id.address, holder, may_know_holder(judgement->identity, holder));
+		return;
+	}
+	if (may_know_holder(judgement->identity, holder) && holder->holders.n) {
 		refuse_lingering(device, holder, refusal);
 		return;
 	}
-	if (holder->uid == (uid_t)-1)
-		snprintf(who, sizeof(who), "a client of a former iommud");
-	else if (mine)
-		snprintf(who, sizeof(who), "pid %d of uid %u", (int)holder->pid, holder->uid);
-	else
-		snprintf(who, sizeof(who), "another user");
 	refusal->state = holder->state;
 	refusal->passes = true;
-	snprintf(refusal->holder, sizeof(refusal->holder), "%s", who);
+	judge_describe_holder(judgement->identity, holder, refusal->holder, sizeof(refusal->holder));
 	refusal_set(refusal, REFUSAL_BUSY, "%s: group %u is %s, held by %s; it is free again when that client lets go",
-		    device->id.address, device->group->id, lease_state_name(holder->state), who);
+		    device->id.address, device->group->id, lease_state_name(holder->state), refusal->holder);
 }
 
 static int check_scope(const struct device *device, enum policy_scope scope, struct refusal *refusal)
@@ -261,6 +271,8 @@ int judge_group(struct broker *broker, const struct group *group, const struct g
 
 	if (r == 0)
 		r = add_label_conflict(broker, group, &verdict);
+	if (r == 0)
+		r = sriov_add_blockers(broker, group, terms, &verdict);
 	if (r < 0) {
 		verdict_clear(&verdict);
 		return r;
@@ -382,6 +394,8 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 	check_holder(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		wait_check(broker, judgement, device, refusal);
+	if (!refusal->kind)
+		sriov_check(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		r = check_scope(device, decision.scope, refusal);
 	if (r == 0 && !refusal->kind)

@@ -10,6 +10,7 @@
 static void fill_device(struct lease_device *leased, const struct device *device)
 {
 	leased->id = device->id;
+	leased->node = device->node;
 	leased->group = device->group->id;
 	memcpy(leased->driver, device->driver, sizeof(device->driver));
 }
@@ -86,8 +87,13 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 	lease->pid = peer->identity->pid;
 	lease->opener = judgement->opener;
 	lease->label = judgement->label ? strdup(judgement->label) : NULL;
-	for (size_t i = 0; i < lease->n_devices; i++)
-		fill_device(lease->devices[i], registry_find_device(lease->broker->registry, judgement->devices[i]));
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		const struct device *device = registry_find_device(lease->broker->registry, judgement->devices[i]);
+
+		fill_device(lease->devices[i], device);
+		if (sriov_fill(lease->broker, device, lease->devices[i]) < 0)
+			return -EIO;
+	}
 	for (size_t i = 0; i < lease->n_parked; i++)
 		fill_parked(lease->devices[lease->n_devices + i], &parkings[i]);
 	fill_conduct(lease, judgement);

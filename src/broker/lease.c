@@ -53,6 +53,19 @@ struct lease_device *lease_add_parked(struct lease *lease)
 	return add_device(lease, true);
 }
 
+void lease_drop_parked(struct lease_device *device)
+{
+	struct lease *lease = device->lease;
+	size_t n = lease_n_all(lease), i = 0;
+
+	while (lease->devices[i] != device)
+		i++;
+	memmove(&lease->devices[i], &lease->devices[i + 1], (n - i - 1) * sizeof(lease->devices[0]));
+	lease->n_parked--;
+	close_fd(device->sysfs_fd);
+	free(device);
+}
+
 struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked)
 {
 	struct lease *lease = calloc(1, sizeof(*lease));
@@ -91,6 +104,16 @@ struct lease *lease_free(struct lease *lease)
 	return NULL;
 }
 
+void lease_holders_text(const struct lease_holders *holders, char ret[LEASE_HOLDERS_TEXT])
+{
+	_Static_assert(sizeof(holders->texts[0]) + 2 <= LEASE_HOLDERS_TEXT / HELPER_HOLDERS_MAX,
+		       "a text and a comma fit");
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < holders->n; i++)
+		strcat(strcat(ret, i ? ", " : ""), holders->texts[i]);
+}
+
 bool lease_can_become(enum lease_state from, enum lease_state to)
 {
 	return lease_states[from].next & (1u << to);
@@ -114,10 +137,18 @@ bool lease_holds_group(const struct lease *lease, unsigned int group)
 	return false;
 }
 
+const struct lease_device *lease_find_blocked(const struct lease *lease)
+{
+	for (size_t i = 0; i < lease_n_all(lease); i++)
+		if (lease->devices[i]->blocked)
+			return lease->devices[i];
+	return NULL;
+}
+
 struct lease_device *lease_find_device(struct lease *lease, const char *address)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (strcmp(lease->devices[i]->id.address, address) == 0)
+		if (!lease->devices[i]->lost && strcmp(lease->devices[i]->id.address, address) == 0)
 			return lease->devices[i];
 	return NULL;
 }

@@ -34,6 +34,14 @@ enum lease_state {
 
 struct lease;
 
+/* Of one that is parked, or is to be, since the lease was granted: late.c. */
+struct lease_late {
+	bool since; /* it is such a one */
+	bool joined; /* it came to the group, not only to a driver */
+	bool asked; /* HELPER_PARK was sent, its reply is out */
+	unsigned int n_tries;
+};
+
 /* Before a device goes to the client: see reset.c. */
 enum device_reset {
 	DEVICE_RESET_NOT_NEEDED, /* this user had it last, or the rule says Reset=no */
@@ -50,6 +58,7 @@ struct lease_device {
 	uint64_t transaction; /* of the helper, 0: nothing to undo */
 	bool deferred; /* a host driver was denied to it, because others of its group are out: once more when they are back */
 	bool restoring; /* RESTORE was sent, its last reply is out */
+	bool blocked; /* the helper was to take it from its driver, which did not let go in time and has not yet */
 	unsigned int n_failed; /* restores that failed */
 	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
 	size_t parked_for; /* index of the device whose rule has it parked */
@@ -57,13 +66,23 @@ struct lease_device {
 	enum device_reset reset;
 	bool resets_bus; /* of those with DEVICE_RESET_BUS the first of its bus */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
+	uint64_t node; /* as device::node; 0: not known, found in the helper's journal */
+	bool lost; /* it was removed; what is at its address now, if anything, is another device */
+	bool wanted; /* the kernel asked for it back, and it was told */
+	struct lease_late late;
+	char physical_function[DEVICE_ADDRESS_MAX]; /* that has made it, until that takes it back; empty: none */
+	char vf_token[VF_TOKEN_SIZE]; /* that it and its virtual, or physical, function share; empty: none */
 };
 
-/* Who had descriptors of a lingering lease's devices when it began to linger: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */
+/* Who had descriptors of a lease's devices when that was looked for last: "pid 77 (qemu)", "maybe pid 78 (dpdk)". */
 struct lease_holders {
 	size_t n;
 	char texts[HELPER_HOLDERS_MAX][48]; /* printable */
 };
+
+#define LEASE_HOLDERS_TEXT (HELPER_HOLDERS_MAX * 50)
+/* All of them, with commas between; empty: none are known. */
+void lease_holders_text(const struct lease_holders *holders, char ret[LEASE_HOLDERS_TEXT]);
 
 /* A lease that is taken back from its client: see revoke.c. All zero, but for `due_usec`, of one that is not. */
 struct lease_revocation {
@@ -92,7 +111,11 @@ struct lease {
 	struct lease_revocation revocation;
 	struct acquire *acquire; /* what waits for the outcome, while preparing */
 	struct lease_holders holders;
-	unsigned int n_holders_asked; /* answers of the helper about them that are out */
+	struct lease_holders holders_found; /* by the look that is under way */
+	unsigned int n_holders_asked; /* answers of the helper to it that are out */
+	uint64_t holders_usec; /* when the last look ended */
+	bool linger_told; /* the event was published */
+	char reason[512]; /* of LEASE_VIOLATED, for people; empty otherwise */
 	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */
 	size_t n_devices; /* that are handed out */
 	size_t n_parked; /* bystanders behind them, and who came late */
@@ -104,6 +127,8 @@ struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked
 
 /* One more that is parked, at the end: what joins a group while it is leased. Owned by the lease. NULL: out of memory. */
 struct lease_device *lease_add_parked(struct lease *lease);
+/* Takes a parked one off the list again and frees it: nothing is to be undone, and no reply about it is out. */
+void lease_drop_parked(struct lease_device *device);
 
 static inline size_t lease_n_all(const struct lease *lease)
 {
@@ -120,8 +145,16 @@ void lease_set_state(struct lease *lease, enum lease_state state);
 
 /* The device's descriptors may be out: neither it nor its group can be given to somebody else. */
 bool lease_holds_group(const struct lease *lease, unsigned int group);
-/* Parked ones as well. */
+/* The first device that a driver has not let go of, parked ones included; NULL: there is none. */
+const struct lease_device *lease_find_blocked(const struct lease *lease);
+/* Parked ones as well, but none that was lost. */
 struct lease_device *lease_find_device(struct lease *lease, const char *address);
+
+/* Of a group of the lease, but not taken from its driver: it may have to be, or it may stay. */
+static inline bool lease_device_is_loose(const struct lease_device *device)
+{
+	return device->late.since && !device->transaction;
+}
 
 /* "active" and so on, as in io.iommud.varlink. */
 const char *lease_state_name(enum lease_state state);

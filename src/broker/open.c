@@ -72,6 +72,7 @@ static struct open_job *open_job_new(struct lease *lease)
 		struct opener_device *target = &job->devices[job->n_devices];
 
 		memcpy(target->address, device->id.address, sizeof(target->address));
+		memcpy(target->vf_token, device->vf_token, sizeof(target->vf_token));
 		target->group = device->group;
 		target->sysfs_fd = fcntl(device->sysfs_fd, F_DUPFD_CLOEXEC, 3);
 		target->reset_bus = device->resets_bus;

@@ -19,8 +19,7 @@ bool text_is_listed(const char *const *list, const char *text)
 	return false;
 }
 
-/* pci-stub takes PCI devices; a bridge carries others, and a screen that is looked at stays. */
-static bool can_be_parked(const struct device *device)
+bool park_is_possible(const struct device *device)
 {
 	return strcmp(device->bus, "pci") == 0 && !device->bridge && !device->boot_display;
 }
@@ -49,7 +48,7 @@ static bool rule_parks(const struct group_terms *terms, const struct device *dev
 	/* One that came since is not parked, and will not be: it is in the way. */
 	if (terms->self)
 		return park_find(terms->self, device->id.address);
-	return can_be_parked(device) && is_in_the_way(terms, device);
+	return park_is_possible(device) && is_in_the_way(terms, device);
 }
 
 /* What one rule has parked is parked for all devices of the request, also for those whose rules would have it stay. */
@@ -90,7 +89,7 @@ void park_add_remedies(const struct group *group, const struct group_terms *term
 		if (blocker->kind != BLOCKER_FOREIGN_DRIVER)
 			continue;
 		list_for_each(device, &group->devices, group_link)
-			if (strcmp(device->id.address, blocker->device) == 0 && can_be_parked(device))
+			if (strcmp(device->id.address, blocker->device) == 0 && park_is_possible(device))
 				add_remedy(blocker, terms);
 	}
 }

@@ -34,9 +34,12 @@ static bool is_being_prepared(struct broker *broker, const char *address)
 {
 	struct lease *lease;
 
-	list_for_each(lease, &broker->leases, link)
-		if (lease->acquire && lease->acquire->n_waiting > 0 && lease_find_device(lease, address))
+	list_for_each(lease, &broker->leases, link) {
+		const struct lease_device *device = lease_find_device(lease, address);
+
+		if (device && ((lease->acquire && lease->acquire->n_waiting > 0) || device->late.asked))
 			return true;
+	}
 	return false;
 }
 
@@ -78,7 +81,9 @@ static void swept(void *userdata, int error, const struct helper_reply *reply)
 		/* That was all: now it is known which of the parked devices must wait for others, and what is still out. */
 		broker->sweeping = false;
 		release_resume_all(broker);
+		violation_examine_all(broker);
 		broker_node_ready(broker);
+		vfs_resume(broker);
 		return;
 	}
 	broker->sweep_transaction = reply->transaction;

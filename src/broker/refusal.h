@@ -27,7 +27,7 @@ enum refusal_kind {
 	REFUSAL_BUSY, /* group, device, holder; state, unless the host has it */
 	REFUSAL_BACKEND_UNAVAILABLE, /* word: the backend */
 	REFUSAL_QUOTA, /* word: what, number: the limit */
-	REFUSAL_TIMED_OUT, /* word: the step */
+	REFUSAL_TIMED_OUT, /* word: the step; device, if it is one, and holders, if they are known */
 	REFUSAL_NO_SUCH_POOL, /* pool */
 	REFUSAL_POOL_EXHAUSTED, /* pool, number: how many are free, n_wanted */
 	REFUSAL_PREPARE_FAILED, /* device, word: the step, number: errno */
@@ -64,7 +64,7 @@ struct refusal {
 	char pool[POLICY_POOL_NAME_MAX + 1];
 	size_t n_wanted;
 	char holder[128];
-	struct lease_holders holders; /* of a lease that lingers, if they are known; instead of `holder` */
+	struct lease_holders holders; /* that keep a device after its lease, or before it; instead of `holder` */
 	char token[DIGEST_HEX_SIZE];
 	struct verdict verdict;
 	struct bystanders bystanders;
@@ -81,6 +81,11 @@ struct policy_decision;
 /* What a PREPARE that the helper did not carry out means to the client, whom `decision` allowed the device. */
 void refusal_from_helper(struct refusal *refusal, const struct lease_device *device, const struct helper_reply *reply,
 			 const struct policy_decision *decision);
+/* The same of one whose driver did not let go of it in time, when it was looked for who has it open. */
+void refusal_from_timeout(struct refusal *refusal, const struct lease_device *device, const char *step,
+			  const struct lease_holders *holders);
+/* `address` is wanted, and of the group that `holder` has a driver has not let go. `mine`: who has it open may be told. */
+void refusal_from_blocked(struct refusal *refusal, const char *address, const struct lease *holder, bool mine);
 /* Frees what it owns and empties it. */
 void refusal_clear(struct refusal *refusal);
 void bystanders_clear(struct bystanders *bystanders);

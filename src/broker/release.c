@@ -31,16 +31,19 @@ static void lease_end(struct lease *lease, enum lease_state state)
 	event_lease(lease, LOG_INFO, "leaseReleased", "lease %llu of uid %d ended, its devices are free",
 		    (unsigned long long)lease->id, (int)lease->uid);
 	lease_free(lease);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		watch_judge_group(broker, groups[i]);
+		sriov_group_is_back(broker, groups[i]);
+	}
 	for (size_t i = 0; i < n; i++)
 		wait_touch(broker, groups[i]);
 }
 
+/* Or may have one in a moment. */
 static bool has_transactions(const struct lease *lease)
 {
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (lease->devices[i]->transaction)
+		if (lease->devices[i]->transaction || lease->devices[i]->late.asked)
 			return true;
 	return false;
 }
@@ -95,7 +98,7 @@ void release_linger(struct lease *lease)
 	if (lease->state != LEASE_RELEASING)
 		return;
 	lease_set_state(lease, LEASE_LINGERING);
-	holders_ask(lease);
+	holders_tell(lease);
 }
 
 /* The group is user space's as long as another member has descriptors out: then no member gets a host driver. */
@@ -126,6 +129,7 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 		return;
 	}
 	device->transaction = 0;
+	device->blocked = false;
 	/* Not -ENOENT alone: whatever goes wrong, the next event or judgement reads it again. */
 	(void)registry_refresh(lease->broker->registry, device->id.address);
 	if (reply->status == HELPER_FAULT)
@@ -135,10 +139,7 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 	else if (reply->status == HELPER_REPLACED)
 		event_lease(lease, LOG_NOTICE, "deviceReplaced",
 			    "%s is another device now, or gone: nothing was put back", device->id.address);
-	if (has_transactions(lease))
-		release_resume(lease);
-	else
-		lease_end(lease, LEASE_RELEASED);
+	release_continue(lease);
 	if (recovered)
 		release_resume_all(broker);
 }
@@ -178,15 +179,20 @@ void release_resume(struct lease *lease)
 	}
 }
 
+void release_continue(struct lease *lease)
+{
+	if (has_transactions(lease))
+		release_resume(lease);
+	else
+		lease_end(lease, LEASE_RELEASED);
+}
+
 void release_begin(struct lease *lease)
 {
 	lease_set_state(lease, LEASE_RELEASING);
 	lease->linger_usec = now_usec() + lease->broker->limits.linger_after_usec;
 	release_schedule(lease);
-	if (has_transactions(lease))
-		release_resume(lease);
-	else
-		lease_end(lease, LEASE_RELEASED);
+	release_continue(lease);
 }
 
 void release_failed(struct lease *lease)

@@ -76,9 +76,23 @@ static struct demand *demand_new(struct peer *peer, const struct acquire_request
 	return demand;
 }
 
+/* Who was named may be gone by the next time. Those who are not told names need not be looked for. */
+static void look_again(const struct peer *peer, const struct refusal *refusal)
+{
+	struct lease *holder;
+
+	if (refusal->kind != REFUSAL_BUSY)
+		return;
+	holder = broker_group_holder(peer->broker, refusal->group);
+	if (holder && (peer_is_admin(peer) || holder->uid == peer->identity->uid))
+		holders_ask_again(holder);
+}
+
 void demand_answer(struct demand *demand, int error, const struct refusal *refusal)
 {
 	wait_leave(demand);
+	if (refusal)
+		look_again(demand->peer, refusal);
 	if (refusal)
 		event_denied(demand->peer->broker, demand->peer->identity, refusal);
 	demand->done(demand->userdata, error, NULL, NULL, refusal);

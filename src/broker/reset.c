@@ -238,11 +238,13 @@ void reset_replied(struct lease_device *device, const struct helper_reply *reply
 {
 	struct past_device *past = past_find(&device->lease->broker->past, &device->id);
 	bool endless = reply->status == HELPER_TIMED_OUT;
+	/* For want of a method nothing was tried, and so nothing failed. */
+	bool failed = reply->status == HELPER_FAULT && reply->error != ENOENT;
 
 	/* Of a device that was removed since nothing is to be said. */
 	if (device->reset != DEVICE_RESET_NEEDED || !past)
 		return;
-	if ((endless || reply->status == HELPER_FAULT) && reply->step == HELPER_STEP_RESET)
+	if ((endless || failed) && reply->step == HELPER_STEP_RESET)
 		quarantine(device, past, endless ? "it did not come to an end" : strerror(reply->error));
 	else if (reply->status == HELPER_OK && reply->reset_done)
 		end_quarantine(device, past);

@@ -82,7 +82,7 @@ static void give_up(struct lease *lease, const char *note)
 	if (lease->state == LEASE_RELEASING)
 		release_linger(lease);
 	else
-		holders_ask(lease);
+		holders_tell(lease);
 }
 
 bool revoke_report(struct lease *lease, const char *who)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Follows the devices: every change of the registry becomes an event, and a new verdict on its group, which is published
- * when it differs from the last one. A group that stops being viable while it is leased is a violation.
+ * when it differs from the last one. What it means for who has leased the group is violation.c's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,19 +19,6 @@ static uint64_t fingerprint(const struct verdict *verdict)
 		for (const char *c = verdict->blockers[i].message; *c; c++)
 			hash = (hash ^ (unsigned char)*c) * 1099511628211ull;
 	return hash ^ verdict->n_blockers;
-}
-
-/* A leased group is violated while it is not viable, and active again when the intruder left. */
-static void follow_lease(struct lease *lease, unsigned int group, const struct verdict *verdict)
-{
-	if (lease->state == LEASE_ACTIVE && !verdict_is_viable(verdict)) {
-		lease_set_state(lease, LEASE_VIOLATED);
-		event_lease(lease, LOG_ERR, "violation", "group %u is leased and not viable any more: %s; %s", group,
-			    verdict->blockers[0].message, verdict->blockers[0].remedy);
-	} else if (lease->state == LEASE_VIOLATED && verdict_is_viable(verdict)) {
-		lease_set_state(lease, LEASE_ACTIVE);
-		event_lease(lease, LOG_NOTICE, "violationEnded", "group %u is viable again", group);
-	}
 }
 
 static void publish_verdict(struct broker *broker, const struct group *group, const struct verdict *verdict)
@@ -54,7 +41,7 @@ static void publish_verdict(struct broker *broker, const struct group *group, co
 					     .message = message });
 }
 
-void watch_judge_group(struct broker *broker, unsigned int id)
+static void follow_verdict(struct broker *broker, unsigned int id)
 {
 	const struct group *group = registry_find_group(broker->registry, id);
 	struct group_state *state = group_state_get(broker, id);
@@ -71,9 +58,17 @@ void watch_judge_group(struct broker *broker, unsigned int id)
 	state->viable = verdict_is_viable(&verdict);
 	if (changed)
 		publish_verdict(broker, group, &verdict);
-	if (state->holder)
-		follow_lease(state->holder, id, &verdict);
 	verdict_clear(&verdict);
+}
+
+void watch_judge_group(struct broker *broker, unsigned int id)
+{
+	struct lease *holder = broker_group_holder(broker, id);
+
+	follow_verdict(broker, id);
+	/* Also when the group went with its last device. */
+	if (holder)
+		violation_examine(holder);
 }
 
 /* What a change is called, and how it reads. */
@@ -82,10 +77,12 @@ static void publish_change(struct broker *broker, enum registry_change change, c
 {
 	const char *address = device->id.address;
 	unsigned int group = device->group->id;
+	char parent[128];
 
 	switch (change) {
 	case DEVICE_ADDED:
-		event_device(broker, LOG_INFO, "deviceAdded", device, "%s joined group %u", address, group);
+		event_device(broker, LOG_INFO, "deviceAdded", device, "%s joined group %u%s", address, group,
+			     sriov_describe_parent(broker, device, parent, sizeof(parent)));
 		break;
 	case DEVICE_REMOVED:
 		event_device(broker, LOG_INFO, "deviceRemoved", device, "%s left group %u", address, group);
@@ -108,13 +105,17 @@ static void registry_changed(void *userdata, enum registry_change change, const 
 {
 	struct broker *broker = userdata;
 	unsigned int group = device->group->id;
+	struct lease *holder = broker_group_holder(broker, group);
 
 	/* Whatever comes to that address next has another past, or one that is not known. */
 	if (change == DEVICE_REMOVED)
 		past_forget(&broker->past, device->id.address);
 	publish_change(broker, change, device, former_driver);
+	if (change == DEVICE_ADDED && holder)
+		violation_joined(holder, device);
 	watch_judge_group(broker, group);
 	wait_touch(broker, group);
+	sriov_followed(broker, change, device);
 }
 
 void watch_begin(struct broker *broker)
@@ -128,10 +129,17 @@ void watch_begin(struct broker *broker)
 
 void broker_device_changed(struct broker *broker, const char *address)
 {
-	int r = registry_refresh(broker->registry, address);
+	const struct device *known = registry_find_device(broker->registry, address);
+	char parent[DEVICE_ADDRESS_MAX] = "";
+	int r;
 
+	/* The link to it is gone before the device is. */
+	if (known)
+		memcpy(parent, known->physical_function, sizeof(parent));
+	r = registry_refresh(broker->registry, address);
 	if (r < 0 && r != -ENOENT)
 		log_warning("%s could not be read from sysfs: %s", address, strerror(-r));
+	sriov_judge_parent(broker, parent);
 }
 
 void broker_resync(struct broker *broker)
@@ -140,6 +148,7 @@ void broker_resync(struct broker *broker)
 
 	if (r < 0)
 		log_error("sysfs could not be scanned after events were lost: %s", strerror(-r));
+	violation_examine_all(broker);
 	event_publish(broker, LOG_NOTICE,
 		      (struct broker_event){ .name = "resynced",
 					     .group = -1,

@@ -25,6 +25,7 @@
 
 #define EVENT_BUDGET 256 /* device events in one turn, so that clients get theirs */
 #define SEND_BUFFER_MAX (1u << 20)
+#define HOLDERS_FRESH_USEC 5000000 /* a look at all processes: no client may have it done all the time */
 
 struct manager {
 	const struct options *options;
@@ -46,11 +47,13 @@ static const struct opener *const openers[] = { &opener_iommufd, &opener_legacy,
 
 static void helper_reloaded(void *userdata, int error, const struct helper_reply *reply)
 {
-	const struct manager *manager = userdata;
+	struct manager *manager = userdata;
 
 	if (error < 0 || memcmp(reply->digest, policy_digest(broker_get_policy(manager->broker)), DIGEST_SIZE) != 0)
 		log_error(
 			"iommud-helper did not load the same policy; it will refuse: see 'journalctl -u iommud-helper'");
+	else
+		broker_policy_shared(manager->broker);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -242,7 +245,8 @@ static int make_broker(struct manager *manager, const struct config *config)
 		.openers = openers,
 		.limits = { .leases_per_uid = config->max_leases_per_user,
 			    .prepare_timeout_usec = config->prepare_timeout_usec,
-			    .linger_after_usec = config->linger_after_usec },
+			    .linger_after_usec = config->linger_after_usec,
+			    .holders_fresh_usec = HOLDERS_FRESH_USEC },
 		.event = session_publish,
 		.userdata = &manager->service,
 	};

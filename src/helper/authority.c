@@ -84,6 +84,16 @@ static bool judge_device(const struct device_state *snapshot, const struct devic
 	return true;
 }
 
+/* What holds for every device that is to leave its driver, or be given back to it at the end. */
+static bool judge_move(const struct authority_device *moved, struct authority_answer *ret)
+{
+	if (!moved->facts->has_virtual_functions)
+		return true;
+	answer(ret, HELPER_REFUSED, "%s has virtual functions, which would be lost; set its sriov_numvfs to 0 first",
+	       moved->snapshot->id.address);
+	return false;
+}
+
 /* What holds for every device that is to be out of the way. */
 static bool judge_bystander(const struct authority_device *bystander, const struct authority_device *device,
 			    struct authority_answer *ret)
@@ -112,7 +122,7 @@ static bool judge_client(const struct authority *authority, const struct authori
 {
 	const struct device_state *snapshot = device->snapshot;
 	const struct policy_subject subject = { .id = &snapshot->id,
-						.driver = snapshot->driver,
+						.driver = (device->prepared ? device->prepared : snapshot)->driver,
 						.physical_function = device->facts->physical_function };
 
 	*decision = (struct policy_decision){ .action = POLICY_DENY };
@@ -121,7 +131,8 @@ static bool judge_client(const struct authority *authority, const struct authori
 		answer(ret, HELPER_REFUSED, "%s for uid %u: %s", snapshot->id.address, client->uid, decision->reason);
 		return false;
 	}
-	if (decision->scope == POLICY_SINGLETON && device->facts->group_size != 1) {
+	/* Of a group that has grown since nothing is asked that could not have been granted. */
+	if (decision->scope == POLICY_SINGLETON && device->facts->group_size != 1 && !device->prepared) {
 		answer(ret, HELPER_REFUSED,
 		       "%s is in a group of %zu devices, and the rule at %s:%u has GroupScope=singleton",
 		       snapshot->id.address, device->facts->group_size, decision->file ? decision->file : "?",
@@ -131,10 +142,29 @@ static bool judge_client(const struct authority *authority, const struct authori
 	return true;
 }
 
+/* Nobody was asked whether the host can do without it: Force=yes was said of what the client asked for. */
+static void judge_late_parking(const struct authority_device *late, const struct authority_device *device,
+			       const struct policy_decision *decision, struct authority_answer *ret)
+{
+	const char *address = device->snapshot->id.address;
+
+	if (!device_state_is_same_device(device->snapshot, device->prepared))
+		answer(ret, HELPER_REFUSED, "%s is another device now than the one that the client was given", address);
+	else if (decision->conduct.on_violation != POLICY_VIOLATION_UNBIND &&
+		 decision->conduct.late_joiner != POLICY_LATE_PARK)
+		answer(ret, HELPER_REFUSED,
+		       "%s is not to be parked for %s: the rule at %s:%u has neither OnViolation=unbind nor LateJoiner=park",
+		       late->snapshot->id.address, address, decision->file ? decision->file : "?", decision->line);
+	else if (judge_bystander(late, device, ret))
+		*ret = (struct authority_answer){ .status = HELPER_OK };
+}
+
 static void judge_parking(const struct authority_device *bystander, const struct authority_device *device,
 			  const struct policy_decision *decision, struct authority_answer *ret)
 {
-	if (decision->scope != POLICY_WHOLE || decision->bystanders != POLICY_PARK)
+	if (device->prepared)
+		judge_late_parking(bystander, device, decision, ret);
+	else if (decision->scope != POLICY_WHOLE || decision->bystanders != POLICY_PARK)
 		answer(ret, HELPER_REFUSED, "%s is not to be parked for %s: the rule at %s:%u lacks Bystanders=park",
 		       bystander->snapshot->id.address, device->snapshot->id.address,
 		       decision->file ? decision->file : "?", decision->line);
@@ -231,7 +261,8 @@ void authority_judge(const struct authority *authority, int client_fd, const str
 	struct identity client = IDENTITY_INIT;
 	_cleanup_(cleanup_identity) struct identity *guard = &client;
 
-	if (!identify(authority, client_fd, guard, ret) || !judge_device(device->snapshot, device->facts, ret) ||
+	if (!identify(authority, client_fd, guard, ret) || !judge_move(bystander ? bystander : device, ret) ||
+	    !judge_device(device->snapshot, device->facts, ret) ||
 	    !judge_client(authority, device, guard, &decision, ret))
 		return;
 	if (bystander)

@@ -38,6 +38,11 @@ int authority_check_socket(int fd, const char *path);
 struct authority_device {
 	const struct device_state *snapshot;
 	const struct device_facts *facts;
+	/*
+	 * Of a device that the client has already, and for which another that came late is to be parked: what it was like
+	 * before, by which its rules are found. NULL otherwise.
+	 */
+	const struct device_state *prepared;
 };
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads and writes of one device in sysfs. It owns the folder's descriptor and nothing else, decides nothing, and writes
- * only driver_override, bind, unbind and reset. What only PCI has (ids, a serial number, bridges) is none on other buses.
+ * only driver_override, bind, unbind and reset, and what changes nothing: see settle(). What only PCI has (ids, a serial
+ * number, bridges) is none on other buses.
  */
 #include "helper/bus-device.h"
 
@@ -129,6 +130,33 @@ static int read_pci(const struct bus_device *device, struct device_state *snapsh
 	return r;
 }
 
+/*
+ * Waits until nobody binds or unbinds the device. Its driver's link goes before remove() is called, which of vfio's waits
+ * for the last descriptor: without this, a device that somebody else is unbinding would look as if it was free. Reading
+ * driver_override waits for the device's lock on older kernels only; a write to power/control does on all. It takes "auto" and
+ * "on", and refuses any other word with the lock held, so nothing is changed.
+ */
+static int settle(int fd)
+{
+	int r = write_file_at(fd, "power/control", "wait");
+
+	/* Also a kernel without power management, and a device that went meanwhile, as is seen next. */
+	return r == -EINVAL || r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+static int read_driver(int fd, char ret[DEVICE_DRIVER_MAX])
+{
+	int r = read_link_name_at(fd, "driver", ret, DEVICE_DRIVER_MAX);
+
+	if (r != -ENOENT)
+		return r;
+	r = settle(fd);
+	if (r < 0)
+		return r;
+	r = read_link_name_at(fd, "driver", ret, DEVICE_DRIVER_MAX);
+	return r == -ENOENT ? 0 : r;
+}
+
 int bus_device_read_snapshot(const struct bus_device *device, struct device_state *ret)
 {
 	struct device_state snapshot;
@@ -145,8 +173,8 @@ int bus_device_read_snapshot(const struct bus_device *device, struct device_stat
 		r = read_pci(device, &snapshot);
 	if (r < 0)
 		return r;
-	r = read_link_name_at(device->fd, "driver", snapshot.driver, sizeof(snapshot.driver));
-	if (r < 0 && r != -ENOENT)
+	r = read_driver(device->fd, snapshot.driver);
+	if (r < 0)
 		return r;
 	/* Last, for it is always there: -ENOENT now means that the device went, and so was not driver-less before. */
 	r = read_override(device->fd, snapshot.driver_override);
@@ -203,6 +231,7 @@ int bus_device_read_facts(const struct bus_device *device, struct device_facts *
 	r = read_link_name_at(device->fd, "physfn", facts.physical_function, sizeof(facts.physical_function));
 	if (r < 0 && r != -ENOENT)
 		return r;
+	facts.has_virtual_functions = faccessat(device->fd, "virtfn0", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	r = count_group(device->fd, &facts.group_size);
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -26,6 +26,7 @@ struct device_facts {
 	bool no_iommu; /* vfio's own group without translation */
 	char group[16]; /* the number of its IOMMU group; empty: it has none */
 	char physical_function[DEVICE_ADDRESS_MAX]; /* of a virtual function; empty: it is none */
+	bool has_virtual_functions; /* SR-IOV: they would be lost with its driver */
 	size_t group_size; /* devices in its IOMMU group; 0: it has none */
 };
 

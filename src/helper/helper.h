@@ -40,6 +40,7 @@ struct helper {
 	uint64_t last_connection;
 	struct list_link jobs; /* job::link */
 	unsigned int n_jobs;
+	char status[256]; /* as systemd was told last */
 };
 
 /*

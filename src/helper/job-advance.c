@@ -49,7 +49,7 @@ static void undo(struct helper *helper, struct job *job, const struct outcome *f
 	int r;
 
 	job->phase = JOB_RESTORING;
-	job->fault = *fault;
+	job->fault = job->asked_restore ? (struct outcome){ .status = HELPER_OK } : *fault;
 	r = job_start_worker(helper, job, task_restore);
 	if (r == 0)
 		return;
@@ -81,15 +81,38 @@ static void begin_prepare(struct helper *helper, struct job *job)
 	}
 }
 
+/* Its transaction is the former one: what is put back at the end is what was there before it was parked first. */
+static void begin_parking_again(struct helper *helper, struct job *job)
+{
+	int r;
+
+	job->phase = JOB_PARKING_AGAIN;
+	r = job_start_worker(helper, job, task_park_again);
+	if (r < 0)
+		job_finish_fault(helper, job, HELPER_STEP_NONE, r);
+}
+
+/* It was to be parked again, took too long, and now the lease is over: it is put back instead. */
+static bool is_over_already(const struct job *job)
+{
+	return job->again && job->asked_restore && job->phase != JOB_RESTORING;
+}
+
 static void advance_judged(struct helper *helper, struct job *job)
 {
 	const struct worker_report *result = &job->result;
 
+	if (is_over_already(job)) {
+		undo(helper, job, &result->outcome);
+		return;
+	}
 	if (result->outcome.status != HELPER_OK) {
 		log_warning("prepare refused: %s", result->reason);
 		job_finish(helper, job, &result->outcome);
 	} else if (job->timed_out || !job_has_waiter(helper, job)) {
 		job_free(helper, job);
+	} else if (job->again) {
+		begin_parking_again(helper, job);
 	} else {
 		begin_prepare(helper, job);
 	}
@@ -110,7 +133,7 @@ static void complete_prepare(struct helper *helper, struct job *job)
 	struct outcome fault = { .status = HELPER_OK };
 	int r;
 
-	if (job->timed_out || !job_has_waiter(helper, job)) {
+	if (job->timed_out || job->asked_restore || !job_has_waiter(helper, job)) {
 		log_notice("%s: prepared too late, or for nobody; putting it back", job->address);
 		undo(helper, job, &fault);
 		return;
@@ -131,6 +154,7 @@ static void complete_prepare(struct helper *helper, struct job *job)
 
 static void advance_prepared(struct helper *helper, struct job *job)
 {
+	static const struct outcome restored = { .status = HELPER_OK };
 	const struct outcome *outcome = &job->result.outcome;
 
 	if (outcome->status != HELPER_IN_USE && job->result.reason[0])
@@ -146,7 +170,25 @@ static void advance_prepared(struct helper *helper, struct job *job)
 		journal_mark_failed(helper->journal, job->transaction);
 		log_error("%s: could not be put back; its transaction stays open", job->address);
 	}
-	job_finish(helper, job, outcome);
+	job_finish(helper, job, job->asked_restore && outcome->undone ? &restored : outcome);
+}
+
+static void advance_parked_again(struct helper *helper, struct job *job)
+{
+	const struct outcome *outcome = &job->result.outcome;
+
+	log_outcome(job, "parking again", outcome);
+	if (is_over_already(job)) {
+		undo(helper, job, outcome);
+		return;
+	}
+	if (outcome->status != HELPER_OK) {
+		job_finish(helper, job, outcome);
+		return;
+	}
+	/* Where nobody is told: it is parked, as its transaction says. */
+	(void)tell_prepared(helper, job);
+	job_free(helper, job);
 }
 
 /* The former transaction of the device is closed; now what was asked for. */
@@ -190,13 +232,32 @@ static void advance_looked(struct helper *helper, struct job *job)
 	job_free(helper, job);
 }
 
+/* Also when nobody waits any more: that it came to an end after all is worth a line. */
+static void advance_made(struct helper *helper, struct job *job)
+{
+	const struct worker_report *result = &job->result;
+	struct helper_reply reply = reply_new(job->serial, result->outcome.status);
+
+	if (result->outcome.status == HELPER_OK && result->n_made)
+		log_notice("%s: made %u virtual functions, as NumVFs= says", job->address, result->n_made);
+	else
+		log_line(result->outcome.status == HELPER_OK ? LOG_INFO : LOG_WARNING,
+			 "%s: no virtual functions were made: %s", job->address, result->reason);
+	reply.step = result->outcome.step;
+	reply.error = result->outcome.error;
+	reply.n_made = result->n_made;
+	snprintf(reply.detail, sizeof(reply.detail), "%.*s", HELPER_DETAIL_MAX - 1, result->reason);
+	connection_reply(helper, job->connection, &reply);
+	job_free(helper, job);
+}
+
 /* Killed, or out of memory: where it was is the last step it announced. */
 static void advance_without_result(struct helper *helper, struct job *job)
 {
 	const struct outcome fault = { .status = HELPER_FAULT, .step = job->step, .error = EIO };
 
 	log_error("%s: a worker died at %s", job->address, helper_step_text(job->step));
-	if (job->phase == JOB_PREPARING) {
+	if (job->phase == JOB_PREPARING || is_over_already(job)) {
 		undo(helper, job, &fault);
 		return;
 	}
@@ -220,8 +281,14 @@ void job_advance(struct helper *helper, struct job *job)
 	case JOB_PREPARING:
 		advance_prepared(helper, job);
 		break;
+	case JOB_PARKING_AGAIN:
+		advance_parked_again(helper, job);
+		break;
 	case JOB_LOOKING:
 		advance_looked(helper, job);
+		break;
+	case JOB_MAKING_VFS:
+		advance_made(helper, job);
 		break;
 	case JOB_RESTORING:
 		advance_restored(helper, job);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the three files of jobs share: job.c (where they come from), job-table.c (what they are), job-advance.c. */
+/* What the files of jobs share: job.c (where they come from), job-table.c (what they are), job-advance.c, job-blocked.c. */
 #ifndef IOMMUD_HELPER_JOB_INTERNAL_H
 #define IOMMUD_HELPER_JOB_INTERNAL_H
 
@@ -12,6 +12,11 @@ struct job *job_new(struct helper *helper, enum job_phase phase, uint64_t connec
 struct job *job_free(struct helper *helper, struct job *job);
 /* The one that moves, or is to move, the device. */
 struct job *job_find_address(const struct helper *helper, const char *address);
+
+/* job-blocked.c: whether one more that begins with this phase may be. */
+bool job_has_place(const struct helper *helper, enum job_phase phase);
+/* Why not: "2 of 2 workers blocked: 0000:00:06.0 at unbind, ...". */
+void job_describe_limit(const struct helper *helper, char *text, size_t size);
 
 /* Forgets what the last worker said, and starts `run` (helper/task.h). A negative errno is logged already. */
 int job_start_worker(struct helper *helper, struct job *job, worker_fn run);

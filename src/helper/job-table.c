@@ -30,7 +30,7 @@ bool job_prepares(const struct helper *helper, uint64_t transaction)
 
 	list_for_each(job, &helper->jobs, link) {
 		if (job->phase != JOB_LOOKING && job->transaction == transaction)
-			return job->phase == JOB_PREPARING;
+			return job->phase == JOB_PREPARING && !job->asked_restore && job_has_waiter(helper, job);
 	}
 	return false;
 }
@@ -116,6 +116,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.address = job->address,
 		.for_address = job->for_address,
 		.flags = job->flags,
+		.wanted = &job->wanted,
 		.snapshot = &job->snapshot,
 		.nodes = &job->nodes,
 		.force = job->force,
@@ -126,7 +127,7 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 	int r;
 
 	job->has_result = false;
-	job->step = HELPER_STEP_NONE;
+	job->step = judging ? HELPER_STEP_SNAPSHOT : HELPER_STEP_NONE;
 	job->poll_index = 0;
 	r = worker_start(&job->worker, run, &task, keep, judging ? 2 : 3);
 	if (judging)
@@ -156,19 +157,34 @@ void job_say_timed_out(struct helper *helper, struct job *job)
 	struct helper_reply reply = reply_new(job->serial, HELPER_TIMED_OUT);
 
 	reply.step = job->step;
-	if (job->phase == JOB_LOOKING)
-		reply.transaction = job->transaction;
+	reply.transaction = job->transaction;
 	connection_reply(helper, job->connection, &reply);
 	if (!job->asked_restore)
 		job->connection = 0;
+}
+
+/* For people; the driver is the one that the device was on, or is to be on, before or after us. */
+static void report_blocked(const struct job *job)
+{
+	const char *driver = job->snapshot.driver[0] ? job->snapshot.driver : "none";
+	char device[64];
+	const char *const fields[] = { device, NULL };
+
+	snprintf(device, sizeof(device), "IOMMUD_DEVICE=%s", job->address);
+	log_fields(
+		LOG_WARNING, fields,
+		"%s: worker %d is blocked: no end of the step \"%s\" yet (%s, driver of the host: %s); a program may hold "
+		"the device open",
+		job->address, (int)job->worker.pid, helper_step_text(job->step),
+		job->phase == JOB_RESTORING ? "restore" : "prepare", driver);
 }
 
 static void expire(struct helper *helper, struct job *job)
 {
 	job_listen(job);
 	job->timed_out = true;
-	log_warning("%s: no end of the step \"%s\" yet; a program may hold the device open", job->address,
-		    helper_step_text(job->step));
+	if (job->phase != JOB_LOOKING)
+		report_blocked(job);
 	job_say_timed_out(helper, job);
 }
 

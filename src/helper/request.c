@@ -31,6 +31,7 @@ static void run_restore(struct helper *helper, uint64_t connection, struct packe
 static void run_next(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_reload(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_holders(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_make_vfs(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_signal(struct helper *helper, uint64_t connection, struct packet *packet);
 
 static const struct operation operations[] = {
@@ -40,8 +41,14 @@ static const struct operation operations[] = {
 	[HELPER_NEXT] = { .run = run_next, .transaction = true },
 	[HELPER_RELOAD] = { .run = run_reload },
 	[HELPER_HOLDERS] = { .run = run_holders, .transaction = true },
+	[HELPER_MAKE_VFS] = { .run = run_make_vfs, .address = true, .digest = true },
 	/* What differs is only what the job does. */
-	[HELPER_PARK] = { .run = run_prepare, .address = true, .for_address = true, .digest = true, .n_fds = 1 },
+	[HELPER_PARK] = { .run = run_prepare,
+			  .address = true,
+			  .for_address = true,
+			  .digest = true,
+			  .flags = HELPER_LATE,
+			  .n_fds = 1 },
 	[HELPER_SIGNAL] = { .run = run_signal, .transaction = true, .digest = true, .flags = HELPER_KILL, .n_fds = 1 },
 };
 
@@ -128,16 +135,28 @@ static void run_hello(struct helper *helper, uint64_t connection, struct packet 
 	connection_reply(helper, connection, &reply);
 }
 
-static void run_prepare(struct helper *helper, uint64_t connection, struct packet *packet)
+/* Answers the request if the broker judged by other rules. */
+static bool policy_differs(struct helper *helper, uint64_t connection, const struct packet *packet)
 {
 	struct helper_reply reply;
 
-	if (memcmp(policy_digest(helper->policy), packet->request.digest, DIGEST_SIZE) == 0) {
-		job_prepare(helper, connection, &packet->request, TAKE_FD(packet->fd));
-		return;
-	}
+	if (memcmp(policy_digest(helper->policy), packet->request.digest, DIGEST_SIZE) == 0)
+		return false;
 	reply = reply_new(packet->request.serial, HELPER_POLICY_DIFFERS);
 	connection_reply(helper, connection, &reply);
+	return true;
+}
+
+static void run_prepare(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	if (!policy_differs(helper, connection, packet))
+		job_prepare(helper, connection, &packet->request, TAKE_FD(packet->fd));
+}
+
+static void run_make_vfs(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	if (!policy_differs(helper, connection, packet))
+		job_make_vfs(helper, connection, &packet->request);
 }
 
 static void run_restore(struct helper *helper, uint64_t connection, struct packet *packet)

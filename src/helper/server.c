@@ -190,6 +190,7 @@ static int serve_once(struct server *server)
 
 	if (r < 0)
 		return r;
+	jobs_tell_status(server->helper);
 	if (server->watchdog)
 		sd_notify(0, "WATCHDOG=1");
 	r = poll(server->slots, server->n_slots, wait_milliseconds(server, now, deadline));

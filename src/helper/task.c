@@ -16,6 +16,7 @@
 #include "helper/in-use.h"
 #include "helper/bus-device.h"
 #include "helper/vfio-modules.h"
+#include "helper/vfs.h"
 #include "topology/viability.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
@@ -95,8 +96,9 @@ static void judge(const struct task *task, struct worker_report *report)
 	bool parks = task->for_address[0] != '\0';
 	struct device_facts facts, client_facts;
 	struct device_state client_snapshot;
-	const struct authority_device moved = { &report->snapshot, &facts },
-				      wanted = { &client_snapshot, &client_facts };
+	const struct authority_device moved = { &report->snapshot, &facts, NULL },
+				      wanted = { &client_snapshot, &client_facts,
+						 task->flags & HELPER_LATE ? task->wanted : NULL };
 	struct authority_answer answer;
 
 	if (!read_device(task, task->address, &report->snapshot, &facts, report))
@@ -215,9 +217,11 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 					  .claim = claim,
 					  .release = release,
 					  .userdata = move };
-	int r = lock_device(move->task);
+	int r;
 
 	strcpy(vfio_driver, bus->vfio_driver);
+	announce(move, HELPER_STEP_LOCK);
+	r = lock_device(move->task);
 	if (r < 0) {
 		*ret = outcome_of(HELPER_FAULT, HELPER_STEP_JOURNAL, r);
 		ret->undone = true;
@@ -266,6 +270,11 @@ void task_restore(void *userdata, int channel)
 	run_move(userdata, channel, transition_restore, HELPER_REPLACED);
 }
 
+void task_park_again(void *userdata, int channel)
+{
+	run_move(userdata, channel, transition_park_again, HELPER_REPLACED);
+}
+
 /* It needs no lock: it only looks, and the device's is held by the worker that waits for those it looks for. */
 void task_find_holders(void *userdata, int channel)
 {
@@ -282,5 +291,48 @@ void task_find_holders(void *userdata, int channel)
 	r = holders_find("/proc", &nodes, &report.holders);
 	report.outcome =
 		r < 0 ? outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r) : outcome_of(HELPER_OK, HELPER_STEP_NONE, 0);
+	worker_say(channel, &report);
+}
+
+/* What is made for the host is not put back, so nothing of it is in the journal. */
+static void make_vfs(const struct task *task, struct worker_report *report)
+{
+	_cleanup_(close_device) struct bus_device device = { .fd = -1 };
+	struct policy_subject subject;
+	struct vfs_result result;
+	struct device_facts facts;
+	int r = lock_device(task);
+
+	if (r < 0) {
+		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_NONE, r);
+		return;
+	}
+	if (!read_device(task, task->address, &report->snapshot, &facts, report))
+		return;
+	r = bus_device_open(task->sysfs_fd, task->address, &device);
+	if (r < 0) {
+		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
+		return;
+	}
+	subject = (struct policy_subject){ .id = &report->snapshot.id,
+					   .driver = report->snapshot.driver,
+					   .physical_function = facts.physical_function };
+	vfs_make(device.fd, task->policy, &subject, &result);
+	report->outcome = result.outcome;
+	report->n_made = result.n_made;
+	strcpy(report->reason, result.detail);
+}
+
+void task_make_vfs(void *userdata, int channel)
+{
+	const struct task *task = userdata;
+	struct worker_report report;
+
+	memset(&report, 0, sizeof(report));
+	report.outcome.step = HELPER_STEP_MAKE_VFS;
+	worker_say(channel, &report);
+	drop_unneeded();
+	make_vfs(task, &report);
+	report.done = true;
 	worker_say(channel, &report);
 }

@@ -18,6 +18,7 @@ struct task {
 	const char
 		*for_address; /* for judging: of the device that `address` is parked for; empty: it is itself wanted */
 	uint32_t flags; /* of the request: enum helper_flag */
+	const struct device_state *wanted; /* of a late PARK, for judging: what `for_address` was like before */
 	const struct device_state *snapshot; /* as journalled; not for judging */
 	const struct holder_nodes *nodes; /* for who has the device */
 	bool force; /* whatever the host uses it for */
@@ -27,6 +28,8 @@ struct task {
 void task_judge(void *task, int channel);
 void task_prepare(void *task, int channel);
 void task_restore(void *task, int channel);
+void task_park_again(void *task, int channel);
 void task_find_holders(void *task, int channel);
+void task_make_vfs(void *task, int channel);
 
 #endif

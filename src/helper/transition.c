@@ -3,7 +3,8 @@
  * The order of writes that moves a device, and the way back. Owns nothing. It promises that the way back works from
  * wherever the way there was left, because it goes by what the device is like and not by what was done; so undoing a
  * failed prepare is a restore. It never writes new_id, and never takes a device from a driver that is none of the
- * two that were journalled, its own and the one it was moved to (any of vfio's, if that was).
+ * two that were journalled, its own and the one it was moved to (any of vfio's, if that was); but for one that is to be parked
+ * again, which is taken from whatever has it.
  */
 #include "helper/transition.h"
 
@@ -282,4 +283,33 @@ void transition_restore(const struct transition *transition, const struct device
 	/* A device that was pulled out in the middle makes every step fail; there is nothing left to restore. */
 	if (ret->status == HELPER_FAULT && is_gone(read_state(transition, &now)))
 		*ret = (struct outcome){ .status = HELPER_REPLACED };
+}
+
+void transition_park_again(const struct transition *transition, const struct device_state *saved, struct outcome *ret)
+{
+	struct device_state now;
+	int r;
+
+	announce(transition, HELPER_STEP_SNAPSHOT);
+	r = read_state(transition, &now);
+	if (is_gone(r) || (r == 0 && !device_state_is_same_device(&now, saved))) {
+		*ret = (struct outcome){ .status = HELPER_REPLACED };
+		return;
+	}
+	/* It went to a vfio driver since it was judged: it is in nobody's way there, and may be somebody's. */
+	if (r == 0 && driver_is_vfio(now.driver))
+		r = -EAGAIN;
+	if (r == 0 && strcmp(now.driver, saved->moved_to) == 0) {
+		*ret = outcome_ok();
+		return;
+	}
+	if (r == 0 && now.driver[0])
+		r = claim(transition);
+	if (r != 0) {
+		*ret = r > 0 ? (struct outcome){ .status = HELPER_IN_USE } : outcome_fault(HELPER_STEP_SNAPSHOT, r);
+		return;
+	}
+	strcpy(now.moved_to, saved->moved_to);
+	*ret = move_away(transition, &now);
+	release(transition);
 }

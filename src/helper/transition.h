@@ -65,4 +65,10 @@ void transition_prepare(const struct transition *transition, const struct device
  */
 void transition_restore(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
 
+/*
+ * Takes a device that was parked, and that somebody has bound to another driver since, to `saved->moved_to` again. Nothing is
+ * undone when that fails: a restore works from wherever it was left. IN_USE and REPLACED: it was not touched.
+ */
+void transition_park_again(const struct transition *transition, const struct device_state *saved, struct outcome *ret);
+
 #endif

@@ -25,7 +25,9 @@ struct worker_report {
 	bool has_nodes; /* with a step */
 	struct holder_nodes nodes;
 	struct holders holders; /* of a look at who has the device */
-	char reason[320]; /* of one that is not, and of IN_USE; of another move what became of a module */
+	unsigned int n_made; /* virtual functions */
+	/* Of one that is not, and of IN_USE; of another move what became of a module; of virtual functions why none. */
+	char reason[320];
 };
 
 struct worker {

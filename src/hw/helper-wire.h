@@ -34,7 +34,7 @@ enum helper_operation {
 	 */
 	HELPER_PREPARE = 2,
 	/*
-	 * Undo `transaction`: take the device from vfio (which waits until the last descriptor of it is closed), and bind it
+	 * Undo `transaction` (also one whose PREPARE or PARK was answered TIMED_OUT, as soon as that comes back): take the device from vfio (which waits until the last descriptor of it is closed), and bind it
 	 * to what it was on, which may be vfio again. A device that was replaced or removed since is left alone.
 	 */
 	HELPER_RESTORE = 3,
@@ -56,8 +56,9 @@ enum helper_operation {
 	 */
 	HELPER_PARK = 6,
 	/*
-	 * Who has descriptors of the device of `transaction`: asked while a RESTORE waits. It looks at all processes. Every
-	 * reply, whatever its status, names the transaction. No descriptor.
+	 * Who has descriptors of the device of `transaction`, or of a node of its driver's: asked while its PREPARE, PARK or
+	 * RESTORE does not come back. It looks at all processes. Every reply, whatever its status, names the transaction. No
+	 * descriptor.
 	 */
 	HELPER_HOLDERS = 7,
 	/*
@@ -69,8 +70,9 @@ enum helper_operation {
 	 */
 	HELPER_SIGNAL = 8,
 	/*
-	 * Have the physical function `address` make the number of virtual functions that the helper's policy says. One that
-	 * has some already is left alone. No descriptor.
+	 * Have the physical function `address`, on a driver of the host's, make the number of virtual functions that the
+	 * helper's policy says. One that has some already is left alone: OK with `n_made` 0. The reply's `detail` says why
+	 * none, or less, were made. No descriptor.
 	 */
 	HELPER_MAKE_VFS = 9,
 };
@@ -83,7 +85,9 @@ enum helper_flag {
 	HELPER_RESET = 1 << 0,
 	/*
 	 * PARK: `for_address` is prepared for the client, and `address` came to its group, or to a driver, since. The policy
-	 * must say LateJoiner=park or OnViolation=unbind instead of Bystanders=park, and its GroupScope is not looked at.
+	 * must say LateJoiner=park or OnViolation=unbind instead of Bystanders=park; its GroupScope is not looked at, and
+	 * its Force= does not count. A device that is parked already, but was taken off pci-stub since, goes back to it, and the
+	 * reply names the transaction that it has.
 	 */
 	HELPER_LATE = 1 << 1,
 	HELPER_KILL = 1 << 2, /* SIGNAL */
@@ -116,16 +120,21 @@ enum helper_status {
 	HELPER_NO_SUCH_DEVICE = 5,
 	HELPER_NO_SUCH_TRANSACTION = 6,
 	/*
-	 * Another job of this device is under way, it is prepared already and not restored (PREPARE), or too many workers are
-	 * blocked.
+	 * Another job of this device is under way, or it is prepared already and not restored (PREPARE). With `detail`: as many
+	 * jobs are under way as MaxWorkers= admits, and it says which of them are blocked.
 	 */
 	HELPER_BUSY = 7,
 	/*
-	 * PREPARE: the worker did not come back within the time limit; when it does, its work is undone by the helper
-	 * itself. RESTORE: the kernel still waits (descriptors are out); a second reply with the same serial follows.
+	 * PREPARE, PARK: the worker did not come back within the time limit; when it does, its work is undone by the helper
+	 * itself. `transaction` is set once there is one, for HOLDERS, and for RESTORE, which tells the end of it. RESTORE: the
+	 * kernel still waits (descriptors are out); a second reply with the same serial follows.
 	 */
 	HELPER_TIMED_OUT = 8,
-	HELPER_REPLACED = 9, /* RESTORE: another device is at the address now, or none; the transaction is closed */
+	/*
+	 * RESTORE: another device is at the address now, or none; the transaction is closed. PARK of what was parked already: it
+	 * is open.
+	 */
+	HELPER_REPLACED = 9,
 	/* PREPARE: the host uses the device, `detail` says how, and the rule has no Force=yes. Nothing was changed. */
 	HELPER_IN_USE = 10,
 };
@@ -140,13 +149,15 @@ enum helper_step {
 	HELPER_STEP_BIND = 5,
 	HELPER_STEP_VERIFY = 6,
 	HELPER_STEP_RESET = 7,
+	HELPER_STEP_LOCK = 8, /* waits for the worker of a former helper, which has the device still */
+	HELPER_STEP_MAKE_VFS = 9,
 };
 
 /* For messages of both ends. */
 static inline const char *helper_step_text(uint32_t step)
 {
-	static const char *const names[] = { "no",     "snapshot", "journal", "driver_override",
-					     "unbind", "bind",     "verify",  "reset" };
+	static const char *const names[] = { "no",     "snapshot", "journal", "driver_override", "unbind", "bind",
+					     "verify", "reset",    "lock",    "sriov_numvfs" };
 
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "unknown";
 }
@@ -166,19 +177,20 @@ struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
 	uint64_t serial;
-	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS, SIGNAL; FAULT: what is open still */
+	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS, SIGNAL, TIMED_OUT; FAULT: what is open still */
 	int32_t error; /* FAULT: a positive errno */
 	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
 	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, PARK, NEXT: the driver that RESTORE will bind; empty: none */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
-	/* IN_USE ("nvme0n1p1 is mounted"), and all that SIGNAL is answered but OK: for people, NUL-padded. */
+	/* IN_USE ("nvme0n1p1 is mounted"), BUSY, MAKE_VFS, and all that SIGNAL is answered but OK: for people, NUL-padded. */
 	char detail[HELPER_DETAIL_MAX];
 	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
 	uint32_t n_holders; /* HOLDERS: those that follow */
 	uint32_t more_holders; /* HOLDERS: how many more there are */
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t reset_done; /* PREPARE: 1 if the device was reset, as the flag asked */
+	uint32_t n_made; /* MAKE_VFS: how many there are since */
 	uint32_t reserved[2];
 };
 

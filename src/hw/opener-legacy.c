@@ -92,14 +92,26 @@ static int set_type1(int container_fd, char *failed, size_t failed_size)
 	return r;
 }
 
-static int get_device(int group_fd, const char *address, char *failed, size_t failed_size)
+static int get_device(int group_fd, const struct opener_device *device, char *failed, size_t failed_size)
 {
-	int fd = ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, address);
+	char wanted[DEVICE_ADDRESS_MAX + sizeof(" vf_token=") + VF_TOKEN_SIZE];
+	int fd;
 
+	snprintf(wanted, sizeof(wanted), "%s%s%s", device->address, device->vf_token[0] ? " vf_token=" : "",
+		 device->vf_token);
+	fd = ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, wanted);
 	if (fd >= 0)
 		return fd;
 	fd = -errno;
-	snprintf(failed, failed_size, "the kernel does not hand out %s", address);
+	if (fd == -EACCES) {
+		snprintf(
+			failed, failed_size,
+			"the kernel wants another VF token for %s: its physical function must be acquired by the backend "
+			"legacy, or have the token of its lease set by VFIO_DEVICE_FEATURE_PCI_VF_TOKEN",
+			device->address);
+		return -EPERM; /* udev can't help */
+	}
+	snprintf(failed, failed_size, "the kernel does not hand out %s", device->address);
 	return fd;
 }
 
@@ -116,7 +128,7 @@ static int open_one(int dev_fd, const struct opener_device *devices, size_t i, s
 	if (i == 0)
 		r = set_type1(opened->container_fd, failed, failed_size);
 	if (r == 0)
-		r = get_device(fd, devices[i].address, failed, failed_size);
+		r = get_device(fd, &devices[i], failed, failed_size);
 	if (r < 0)
 		return r;
 	opened->device_fd[i] = r;

@@ -17,11 +17,17 @@
 #include "util/device-id.h"
 
 #define OPENER_DEVICES_MAX 16
+#define VF_TOKEN_SIZE 37 /* a UUID as text, and NUL */
 
 struct opener_device {
 	char address[DEVICE_ADDRESS_MAX];
 	unsigned int group;
 	int sysfs_fd; /* the device's folder in sysfs, borrowed */
+	/*
+	 * What the legacy backend has to show the kernel: for a physical function with SR-IOV it becomes the token of its
+	 * virtual functions, for a virtual function of one that user space has it must be that token. Empty: none.
+	 */
+	char vf_token[VF_TOKEN_SIZE];
 	bool reset_bus; /* for reset_buses(): its bus is to be reset; one device of a bus says so */
 };
 

@@ -110,6 +110,7 @@ static json_object *lease_devices(const struct iommud_lease *lease)
 	json_object *array = json_object_new_array();
 
 	for (size_t i = 0; i < iommud_lease_n_devices(lease) && array; i++) {
+		const char *token = iommud_lease_device_vf_token(lease, i);
 		json_object *device = json_object_new_object();
 
 		if (!device) {
@@ -119,6 +120,7 @@ static json_object *lease_devices(const struct iommud_lease *lease)
 		json_object_object_add(device, "address",
 				       json_object_new_string(iommud_lease_device_address(lease, i)));
 		json_object_object_add(device, "group", json_object_new_int64(iommud_lease_device_group(lease, i)));
+		json_object_object_add(device, "vfToken", token ? json_object_new_string(token) : NULL);
 		json_object_array_add(array, device);
 	}
 	return array;

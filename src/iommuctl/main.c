@@ -22,8 +22,9 @@ static const struct verb verbs[] = {
 	  "In the arguments, {device} (or {device:N}, from 0), {iommu}, {container} and {group} (or {group:N})\n"
 	  "become the numbers of descriptors, and {{ becomes {. Other braces stay. The numbers are in the\n"
 	  "environment, too: IOMMUD_IOMMU_FD, IOMMUD_DEVICE_FD_0, IOMMUD_CONTAINER_FD, IOMMUD_GROUP_FD_0; and so are\n"
-	  "the device's address, IOMMUD_DEVICE_0, and IOMMUD_LEASE and IOMMUD_BACKEND. The devices are given back when\n"
-	  "the command, and all that it left its descriptors to, has ended.\n",
+	  "the device's address, IOMMUD_DEVICE_0, the VF token of an SR-IOV function, IOMMUD_VF_TOKEN_0, and\n"
+	  "IOMMUD_LEASE and IOMMUD_BACKEND. The devices are given back when the command, and all that it left its\n"
+	  "descriptors to, has ended.\n",
 	  OPTION_BACKEND | OPTION_CONSENT | OPTION_YES | OPTION_POOL | OPTION_WAIT, 0, -1, verb_run },
 	{ "revoke", "LEASE", "take a lease back from its client (for root)",
 	  "The client is asked first; what follows when it does not give its devices back is the policy's\n"

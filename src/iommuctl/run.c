@@ -93,7 +93,7 @@ static int pass_on_all(const struct iommud *connection, const struct descriptors
 static bool is_of_lease(const char *entry)
 {
 	static const char *const beginnings[] = { "IOMMUD_IOMMU_FD=", "IOMMUD_CONTAINER_FD=", "IOMMUD_DEVICE_",
-						  "IOMMUD_GROUP_FD_" };
+						  "IOMMUD_GROUP_FD_", "IOMMUD_VF_TOKEN_" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
 		if (strncmp(entry, beginnings[i], strlen(beginnings[i])) == 0)
@@ -128,6 +128,11 @@ static int set_number(const char *name, long long number)
 	return setenv(name, text, 1) < 0 ? -errno : 0;
 }
 
+static int set_text(const char *name, const char *text)
+{
+	return text && setenv(name, text, 1) < 0 ? -errno : 0;
+}
+
 static int set_environment(const struct iommud_lease *lease, const struct descriptors *descriptors)
 {
 	char name[48];
@@ -136,7 +141,7 @@ static int set_environment(const struct iommud_lease *lease, const struct descri
 	if (r == 0)
 		r = set_number("IOMMUD_LEASE", (long long)iommud_lease_id(lease));
 	if (r == 0)
-		r = setenv("IOMMUD_BACKEND", iommud_lease_backend(lease), 1) < 0 ? -errno : 0;
+		r = set_text("IOMMUD_BACKEND", iommud_lease_backend(lease));
 	if (r == 0)
 		r = set_number("IOMMUD_IOMMU_FD", descriptors->iommu_fd);
 	if (r == 0)
@@ -150,6 +155,9 @@ static int set_environment(const struct iommud_lease *lease, const struct descri
 		snprintf(name, sizeof(name), "IOMMUD_GROUP_FD_%zu", i);
 		if (r == 0)
 			r = set_number(name, descriptors->group_fds[i]);
+		snprintf(name, sizeof(name), "IOMMUD_VF_TOKEN_%zu", i);
+		if (r == 0)
+			r = set_text(name, iommud_lease_device_vf_token(lease, i));
 	}
 	return r;
 }

@@ -43,6 +43,17 @@ static void print_holders(json_object *lease)
 		       holders);
 }
 
+static void print_reason(json_object *lease)
+{
+	const char *reason = reply_text(lease, "reason");
+
+	if (!reason)
+		return;
+	printf("Lease %lld is violated: ", (long long)reply_number(lease, "lease"));
+	terminal_print(stdout, false, STYLE_PLAIN, reason);
+	puts("");
+}
+
 static int print_leases(const struct options *options, json_object *leases)
 {
 	bool with_parked = any_parked(leases);
@@ -61,8 +72,10 @@ static int print_leases(const struct options *options, json_object *leases)
 	for (size_t i = 0; i < n && table; i++)
 		add_lease(table, json_object_array_get_idx(leases, i), with_parked);
 	if (table && table_print(table, stdout, !options->no_legend, terminal_has_color(options->color)) == 0) {
-		for (size_t i = 0; i < n && !options->no_legend; i++)
+		for (size_t i = 0; i < n && !options->no_legend; i++) {
 			print_holders(json_object_array_get_idx(leases, i));
+			print_reason(json_object_array_get_idx(leases, i));
+		}
 		return EXIT_DONE;
 	}
 	complain("out of memory");

@@ -81,6 +81,8 @@ static int decode_device(json_object *object, bool legacy, struct iommud_message
 	if (r == 0)
 		r = take_fd(object, "groupFileDescriptor", legacy, message, &device->group_fd);
 	if (r == 0)
+		r = get_string(object, "vfToken", true, &device->vf_token);
+	if (r == 0)
 		device->group = group;
 	return r;
 }

@@ -69,6 +69,7 @@ struct iommud_lease_device {
 	uint32_t group;
 	int device_fd;
 	int group_fd;
+	char *vf_token; /* NULL: none */
 };
 
 struct iommud_lease {

@@ -28,6 +28,7 @@ EXPORT struct iommud_lease *iommud_lease_free(struct iommud_lease *lease)
 		close_fd(lease->devices[i].device_fd);
 		close_fd(lease->devices[i].group_fd);
 		free(lease->devices[i].address);
+		free(lease->devices[i].vf_token);
 	}
 	close_fd(lease->iommu_fd);
 	close_fd(lease->container_fd);
@@ -66,6 +67,11 @@ EXPORT const char *iommud_lease_device_address(const struct iommud_lease *lease,
 EXPORT uint32_t iommud_lease_device_group(const struct iommud_lease *lease, size_t index)
 {
 	return index < lease->n_devices ? lease->devices[index].group : UINT32_MAX;
+}
+
+EXPORT const char *iommud_lease_device_vf_token(const struct iommud_lease *lease, size_t index)
+{
+	return index < lease->n_devices ? lease->devices[index].vf_token : NULL;
 }
 
 EXPORT int iommud_lease_iommu_fd(const struct iommud_lease *lease)

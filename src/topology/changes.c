@@ -10,8 +10,8 @@ bool device_is_same(const struct device *left, const struct device *right)
 {
 	const struct device_id *l = &left->id, *r = &right->id;
 
-	return strcmp(left->bus, right->bus) == 0 && strcmp(l->address, r->address) == 0 && l->vendor == r->vendor &&
-	       l->device == r->device && l->subsystem_vendor == r->subsystem_vendor &&
+	return left->node == right->node && strcmp(left->bus, right->bus) == 0 && strcmp(l->address, r->address) == 0 &&
+	       l->vendor == r->vendor && l->device == r->device && l->subsystem_vendor == r->subsystem_vendor &&
 	       l->subsystem_device == r->subsystem_device && l->class == r->class;
 }
 
@@ -19,6 +19,7 @@ void device_take_state(struct device *device, const struct device *fresh)
 {
 	memcpy(device->driver, fresh->driver, sizeof(device->driver));
 	memcpy(device->physical_function, fresh->physical_function, sizeof(device->physical_function));
+	device->max_virtual_functions = fresh->max_virtual_functions;
 	memcpy(device->upstream, fresh->upstream, sizeof(device->upstream));
 	device->numa_node = fresh->numa_node;
 	device->reset_methods = fresh->reset_methods;
@@ -31,6 +32,7 @@ bool change_between(const struct device *former, const struct device *fresh, str
 	bool rebound = strcmp(former->driver, fresh->driver) != 0;
 	bool display = former->boot_display != fresh->boot_display;
 	bool rest = strcmp(former->physical_function, fresh->physical_function) != 0 ||
+		    former->max_virtual_functions != fresh->max_virtual_functions ||
 		    former->numa_node != fresh->numa_node || former->reset_methods != fresh->reset_methods ||
 		    former->bridge != fresh->bridge;
 

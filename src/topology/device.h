@@ -54,9 +54,12 @@ struct device {
 	struct list_link group_link; /* group::devices */
 	struct group *group; /* never NULL: devices without a group are not ours */
 	struct device_id id;
+	uint64_t
+		node; /* inode of its folder in sysfs, which no other device gets, not even one that comes to its address */
 	char bus[DEVICE_BUS_MAX];
 	char driver[DEVICE_DRIVER_MAX]; /* empty: driver-less */
 	char physical_function[DEVICE_ADDRESS_MAX]; /* empty: not a virtual function */
+	unsigned int max_virtual_functions; /* that it can make; 0: it is no physical function with SR-IOV */
 	char upstream[16]; /* address of the PCI bridge that it is right below; empty: on a root bus, or not on PCI */
 	int numa_node; /* -1: unknown */
 	unsigned int reset_methods; /* enum reset_method */

@@ -201,15 +201,35 @@ static bool is_node(const char *subsystem, const char *sysname)
 	return false;
 }
 
+/* ".../0000:03:00.0/vfio-dev/vfio0": whose it is. It may have gone, so its path is all that there is. */
+static bool find_parent(const char *devpath, char ret[DEVICE_ADDRESS_MAX])
+{
+	const char *end = strstr(devpath, "/vfio-dev/"), *begin = end;
+	size_t length;
+
+	while (begin && begin > devpath && begin[-1] != '/')
+		begin--;
+	length = end - begin;
+	if (!end || length >= DEVICE_ADDRESS_MAX)
+		return false;
+	memcpy(ret, begin, length);
+	ret[length] = '\0';
+	return device_address_is_valid(ret);
+}
+
 static void pass_on(const struct monitor *monitor, struct udev_device *device)
 {
 	const char *subsystem = udev_device_get_subsystem(device);
 	const char *sysname = udev_device_get_sysname(device);
 	const char *action = udev_device_get_action(device);
 	const char *node = udev_device_get_devnode(device);
+	const char *devpath = udev_device_get_devpath(device);
+	char parent[DEVICE_ADDRESS_MAX];
 
 	if (!subsystem || !sysname || !action)
 		return;
+	if (strcmp(subsystem, "vfio-dev") == 0 && devpath && find_parent(devpath, parent))
+		monitor->handler->device(monitor->userdata, parent, "node");
 	if (bus_find(subsystem) && device_address_is_valid(sysname))
 		monitor->handler->device(monitor->userdata, sysname, action);
 	else if (node && is_node(subsystem, sysname))

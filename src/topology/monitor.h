@@ -16,7 +16,11 @@
 struct monitor;
 
 struct monitor_handler {
-	/* A device (of a bus with groups) was added, removed, bound, unbound or changed. `address` is borrowed. */
+	/*
+	 * A device (of a bus with groups) was added, removed, bound, unbound or changed; or, with the action "node", what vfio
+	 * has for it came or went. That goes as soon as the kernel wants the device back, long before it is unbound: an unbind
+	 * from vfio waits for the last descriptor. `address` is borrowed.
+	 */
 	void (*device)(void *userdata, const char *address, const char *action);
 	/* A node below /dev/vfio, or /dev/iommu, was made ready by udev, or went: who waits for one may look again. */
 	void (*node)(void *userdata, const char *devnode);

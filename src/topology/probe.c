@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/fileio.h"
@@ -120,6 +121,20 @@ static int read_reset_methods(int device_fd, struct device *device)
 	return 0;
 }
 
+/* Not sriov_numvfs, which takes the device's lock: how many there are is known by themselves. */
+static int read_max_virtual_functions(int device_fd, struct device *device)
+{
+	char text[32], *end;
+	unsigned long value;
+	int r = read_optional(device_fd, "sriov_totalvfs", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	value = strtoul(text, &end, 10);
+	device->max_virtual_functions = *text && !*end && value <= UINT16_MAX ? value : 0;
+	return 0;
+}
+
 /* PCI-to-PCI and CardBus bridges carry others behind them; a host bridge (0600) is an endpoint to the kernel. */
 static bool class_is_bridge(uint32_t class)
 {
@@ -158,6 +173,8 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 
 	if (r == 0)
 		r = read_reset_methods(device_fd, device);
+	if (r == 0)
+		r = read_max_virtual_functions(device_fd, device);
 	if (r < 0)
 		return r;
 	device->bridge = class_is_bridge(device->id.class);
@@ -170,10 +187,14 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 
 static int read_attributes(struct probe *probe, int device_fd, struct device *device)
 {
-	int r = read_driver(device_fd, device);
+	struct stat st;
+	int r = fstat(device_fd, &st) < 0 ? -errno : 0;
 
+	if (r == 0)
+		r = read_driver(device_fd, device);
 	if (r < 0)
 		return r;
+	device->node = st.st_ino;
 	r = read_numa_node(device_fd, device);
 	if (r < 0)
 		return r;

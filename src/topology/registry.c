@@ -4,7 +4,7 @@
  * only when nothing can fail any more, and only then the listener is told. What was removed lives until it has been
  * told.
  *
- * A device whose ids or group differ is another device: it is reported as removed and added, so that whoever holds
+ * A device whose folder, ids or group differ is another device: it is reported as removed and added, so that whoever holds
  * something on the old one never takes the new one for it.
  */
 #include "topology/registry.h"

@@ -15,7 +15,8 @@ struct registry;
 
 /*
  * What a scan or a refresh changed. Reported after the registry holds the new state; `device` is borrowed. One report a
- * device, but for one whose ids or group are others now: that is a removal and an addition.
+ * device, but for one that was removed and came back meanwhile, or whose ids or group are others now: that is a removal and
+ * an addition.
  */
 enum registry_change {
 	DEVICE_ADDED,

@@ -61,6 +61,8 @@ const char *blocker_kind_name(enum blocker_kind kind)
 		return "bootDisplay";
 	case BLOCKER_LABEL_CONFLICT:
 		return "labelConflict";
+	case BLOCKER_HAS_VIRTUAL_FUNCTIONS:
+		return "hasVirtualFunctions";
 	case BLOCKER_KINDS:
 		break;
 	}

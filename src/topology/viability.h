@@ -16,6 +16,7 @@ enum blocker_kind {
 	BLOCKER_UNSAFE_INTERRUPTS,
 	BLOCKER_BOOT_DISPLAY,
 	BLOCKER_LABEL_CONFLICT, /* found by the broker, which knows the policy; listed here to have one enum */
+	BLOCKER_HAS_VIRTUAL_FUNCTIONS, /* likewise, for it looks at devices of other groups */
 	BLOCKER_KINDS
 };
 

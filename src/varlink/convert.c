@@ -223,7 +223,7 @@ static json_object *lease_addresses(const struct lease *lease, bool parked)
 	struct json_build list = json_build_array();
 
 	for (size_t i = 0; i < lease_n_all(lease); i++)
-		if (lease->devices[i]->parked == parked)
+		if (lease->devices[i]->parked == parked && !lease_device_is_loose(lease->devices[i]))
 			json_build_text(&list, NULL, lease->devices[i]->id.address);
 	return json_build_end(&list);
 }
@@ -270,6 +270,7 @@ json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 	json_build_number(&build, "uid", unknown ? -1 : (int64_t)lease->uid);
 	json_build_number_or_null(&build, "pid", unknown || lease->pid == 0 ? -1 : lease->pid);
 	json_build_add(&build, "holders", lease_holders(lease));
+	json_build_text_or_null(&build, "reason", lease->reason);
 	return json_build_end(&build);
 }
 
@@ -280,7 +281,8 @@ static json_object *guarantees(const struct explanation *explanation)
 	json_build_text(&list, NULL, "the kernel's VFIO refuses DMA while a member of the group is on a host driver");
 	json_build_text(
 		&list, NULL,
-		"without iommud.ko: a host driver that is bound to a member by hand is noticed and reported, not prevented");
+		"without iommud.ko: a host driver that is bound to a member by hand is noticed and dealt with as OnViolation= "
+		"says, not prevented");
 	if (explanation->opener && explanation->opener->may_block)
 		json_build_text(&list, NULL, "the group is in one container, which is the client's alone");
 	return json_build_end(&list);
@@ -371,6 +373,7 @@ json_object *convert_grant(const struct lease *lease, struct opened *opened, int
 		json_build_number(&device, "group", lease->devices[i]->group);
 		add_fd(&device, "deviceFileDescriptor", &opened->device_fd[i], fds, n_fds);
 		add_fd(&device, "groupFileDescriptor", &opened->group_fd[i], fds, n_fds);
+		json_build_text_or_null(&device, "vfToken", lease->devices[i]->vf_token);
 		json_build_add(&devices, NULL, json_build_end(&device));
 	}
 	json_build_add(&build, "devices", json_build_end(&devices));

@@ -57,18 +57,23 @@ static void add_labels(struct json_build *build, const struct refusal *refusal)
 	json_build_text(build, "otherLabel", refusal->other_label);
 }
 
-static void add_holder(struct json_build *build, const struct refusal *refusal)
+static void add_holders(struct json_build *build, const struct refusal *refusal)
 {
 	struct json_build list = json_build_array();
 
-	add_device(build, refusal);
-	add_group(build, refusal);
-	json_build_text(build, "state", refusal->host_has_it ? NULL : lease_state_name(refusal->state));
 	if (refusal->holder[0])
 		json_build_text(&list, NULL, refusal->holder);
 	for (size_t i = 0; i < refusal->holders.n; i++)
 		json_build_text(&list, NULL, refusal->holders.texts[i]);
 	json_build_add(build, "holders", json_build_end(&list));
+}
+
+static void add_use(struct json_build *build, const struct refusal *refusal)
+{
+	add_device(build, refusal);
+	add_group(build, refusal);
+	json_build_text(build, "state", refusal->host_has_it ? NULL : lease_state_name(refusal->state));
+	add_holders(build, refusal);
 }
 
 static void add_backend(struct json_build *build, const struct refusal *refusal)
@@ -85,6 +90,13 @@ static void add_quota(struct json_build *build, const struct refusal *refusal)
 static void add_step(struct json_build *build, const struct refusal *refusal)
 {
 	json_build_text(build, "step", refusal->word);
+}
+
+static void add_timeout(struct json_build *build, const struct refusal *refusal)
+{
+	add_step(build, refusal);
+	json_build_text_or_null(build, "device", refusal->device);
+	add_holders(build, refusal);
 }
 
 static void add_failure(struct json_build *build, const struct refusal *refusal)
@@ -128,10 +140,10 @@ static const struct {
 	[REFUSAL_CONSENT_REQUIRED] = { "io.iommud.ConsentRequired", add_consent },
 	[REFUSAL_NOT_SINGLETON] = { "io.iommud.GroupNotSingleton", add_members },
 	[REFUSAL_LABEL_MISMATCH] = { "io.iommud.LabelMismatch", add_labels },
-	[REFUSAL_BUSY] = { "io.iommud.DeviceBusy", add_holder },
+	[REFUSAL_BUSY] = { "io.iommud.DeviceBusy", add_use },
 	[REFUSAL_BACKEND_UNAVAILABLE] = { "io.iommud.BackendUnavailable", add_backend },
 	[REFUSAL_QUOTA] = { "io.iommud.QuotaExceeded", add_quota },
-	[REFUSAL_TIMED_OUT] = { "io.iommud.TimedOut", add_step },
+	[REFUSAL_TIMED_OUT] = { "io.iommud.TimedOut", add_timeout },
 	[REFUSAL_NO_SUCH_POOL] = { "io.iommud.NoSuchPool", add_pool },
 	[REFUSAL_POOL_EXHAUSTED] = { "io.iommud.PoolExhausted", add_exhausted },
 	[REFUSAL_PREPARE_FAILED] = { "io.iommud.PrepareFailed", add_failure },

@@ -102,7 +102,7 @@ group5='{"group":{"group":5,"generation":1,"devices":["0000:00:04.0"],"viable":t
 group12="{\"group\":{\"group\":12,\"generation\":1,\"devices\":[\"0000:01:00.0\",\"0000:01:00.1\",\"0000:01:00.2\"],\"viable\":false,\"blockers\":$blockers,\"reservedRegions\":[],\"label\":null}"
 bystanders='[{"device":"0000:01:00.1","vendorDevice":"8086:10d3","driver":"e1000e","action":"is unbound"},{"device":"0000:01:00.2","vendorDevice":"8086:10d4","driver":null,"action":"stays"}]'
 iommufd='{"lease":3,"backend":"iommufd","label":"blue","iommuFileDescriptor":0,"containerFileDescriptor":null,"devices":[{"address":"0000:00:04.0","group":5,"deviceFileDescriptor":1,"groupFileDescriptor":null}]}'
-legacy='{"lease":4,"backend":"legacy","label":null,"iommuFileDescriptor":null,"containerFileDescriptor":4,"devices":[{"address":"0000:00:04.0","group":5,"deviceFileDescriptor":0,"groupFileDescriptor":1},{"address":"0000:01:00.0","group":12,"deviceFileDescriptor":2,"groupFileDescriptor":3}]}'
+legacy='{"lease":4,"backend":"legacy","label":null,"iommuFileDescriptor":null,"containerFileDescriptor":4,"devices":[{"address":"0000:00:04.0","group":5,"deviceFileDescriptor":0,"groupFileDescriptor":1},{"address":"0000:01:00.0","group":12,"deviceFileDescriptor":2,"groupFileDescriptor":3,"vfToken":"f81d4fae-7dec-41d0-a765-00a0c91e6bf6"}]}'
 
 start_with_devices() {
 	start <<-END
@@ -414,7 +414,7 @@ acquire_releases_at_a_signal() {
 		local acquire=$! line code=0
 		exec 7>"$dir/in" 6<"$dir/pipe"
 		read -r -t 20 line <&6
-		is "$line" '{"lease":3,"backend":"iommufd","label":"blue","devices":[{"address":"0000:00:04.0","group":5}]}'
+		is "$line" '{"lease":3,"backend":"iommufd","label":"blue","devices":[{"address":"0000:00:04.0","group":5,"vfToken":null}]}'
 		kill -"$signal" "$acquire"
 		wait "$acquire" || code=$?
 		is "$code" 0
@@ -519,18 +519,11 @@ acquire_sends_backend_and_consent() {
 }
 
 acquire_asks_for_a_pool() {
-	start <<-END
-		call io.iommud.Acquire
-		fds 2
-		reply $iommufd
-		call io.iommud.Release
-		reply {}
-	END
+	start_with_lease
 	run 0 acquire --pool=nets --count=1 --numa-node=0 --wait=60
-	logged 'call *"parameters":{"pool":"nets","count":1,"numaNode":0,"waitSec":60}}'
-	logged 'call *Release*' gone
+	logged 'call *"parameters":{"pool":"nets","count":1,"numaNode":0,"waitSec":60}}' 'call *Subscribe*' gone
 	run 0 acquire --wait 5 0000:00:04.0
-	logged 'call *"parameters":{"devices":?"0000:00:04.0"?,"waitSec":5}}' 'call *Release*' gone
+	logged 'call *"parameters":{"devices":?"0000:00:04.0"?,"waitSec":5}}' 'call *Subscribe*' gone
 }
 
 what_does_not_go_with_a_pool_is_wrong_usage() {
@@ -716,6 +709,17 @@ run_passes_numbers_in_the_environment() {
 	# shellcheck disable=SC2016
 	run 0 run 0000:00:04.0 0000:01:00.0 -- sh -c 'for n in $IOMMUD_DEVICE_FD_0 $IOMMUD_GROUP_FD_0 $IOMMUD_DEVICE_FD_1 $IOMMUD_GROUP_FD_1 $IOMMUD_CONTAINER_FD; do cat /proc/self/fd/$n; done; echo " $IOMMUD_LEASE $IOMMUD_BACKEND ${IOMMUD_IOMMU_FD-}"'
 	is "$out" '01234 4 legacy '
+}
+
+run_passes_the_token_of_virtual_functions_in_the_environment() {
+	start_with_lease
+	# shellcheck disable=SC2016
+	IOMMUD_VF_TOKEN_0=999 run 0 run 0000:00:04.0 -- sh -c 'echo "${IOMMUD_VF_TOKEN_0-none}"'
+	is "$out" none
+	# shellcheck disable=SC2016
+	IOMMUD_VF_TOKEN_0=999 run 0 run 0000:00:04.0 0000:01:00.0 -- \
+		sh -c 'echo "${IOMMUD_VF_TOKEN_0-none} $IOMMUD_VF_TOKEN_1"'
+	is "$out" 'none f81d4fae-7dec-41d0-a765-00a0c91e6bf6'
 }
 
 run_tells_which_devices_the_pool_gave() {
@@ -979,6 +983,7 @@ faults_are_said_and_are_failures
 unwritten_output_is_a_failure
 run_passes_numbers_in_arguments
 run_passes_numbers_in_the_environment
+run_passes_the_token_of_virtual_functions_in_the_environment
 run_tells_which_devices_the_pool_gave
 run_becomes_the_command
 a_lease_lives_as_long_as_whoever_inherited_it

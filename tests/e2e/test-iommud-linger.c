@@ -240,23 +240,70 @@ static void an_unbind_that_hangs_before_the_grant_is_told_in_time(void **state)
 	varlink_client_close(&alice);
 }
 
-/* The helper's own limit is shorter here: it names the step. */
+/*
+ * The helper's own limit is shorter here, from the file that both read: it names the step. The lease goes on to be the device's
+ * until the driver lets go.
+ */
 static void the_helper_names_the_step_that_hangs(void **state)
 {
 	struct machine *machine = *state;
 	struct varlink_client alice;
 	struct varlink_reply reply;
 
-	machine->worker_timeout = "1";
+	machine->config = "[Helper]\nWorkerTimeoutSec=1\n";
 	machine_start(machine);
 	alice = machine_connect(machine, ALICE);
 	fuse_sysfs_hold(machine->sysfs, NIC);
-	reply = machine_refused(&alice, "Acquire", ONE(NIC), "TimedOut", "step unbind");
+	reply = machine_refused(&alice, "Acquire", ONE(NIC), "TimedOut", "driver e1000e did not let go");
 	assert_string_equal(machine_text(&reply, "step"), "unbind");
+	assert_string_equal(machine_text(&reply, "device"), NIC);
+	assert_string_equal(json_object_to_json_string(machine_get(&reply, "holders")), "[ ]");
 	varlink_reply_clear(&reply);
+	machine_expect_event(machine, "leaseLingering");
+	reply = machine_refused(&alice, "Acquire", ONE(NIC), "DeviceBusy", "driver e1000e has not let go of " NIC);
+	assert_string_equal(machine_text(&reply, "state"), "lingering");
+	assert_string_equal(machine_text(&reply, "holders.0"), "driver e1000e");
+	varlink_reply_clear(&reply);
+	machine_serves(machine, BOB, DISK);
 	fuse_sysfs_let_go(machine->sysfs, NIC);
-	machine_wait_tree(machine, NIC " driver=e1000e override=\n");
+	machine_expect_event(machine, "leaseReleased");
+	machine_assert_tree(machine, NIC " driver=e1000e override=\n");
+	machine_take(&alice, ONE(NIC));
 	varlink_client_close(&alice);
+}
+
+/* A broker that was restarted meanwhile knows of it by the helper's journal. */
+static void a_driver_that_hangs_is_known_to_the_next_broker(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client alice;
+
+	machine->config = "[Timeouts]\nLingerAfterSec=0\n[Helper]\nWorkerTimeoutSec=1\n";
+	machine_start(machine);
+	alice = machine_connect(machine, ALICE);
+	fuse_sysfs_hold(machine->sysfs, NIC);
+	machine_expect_refusal(&alice, "Acquire", ONE(NIC), "TimedOut", "step unbind");
+	varlink_client_close(&alice);
+	machine_kill_iommud(machine);
+	machine_start_iommud(machine);
+	alice = machine_connect(machine, ALICE);
+	machine_wait_log(machine, "it is put back");
+	machine_expect_refusal(&alice, "Acquire", ONE(NIC), "DeviceBusy", NULL);
+	machine_serves(machine, BOB, DISK);
+	fuse_sysfs_let_go(machine->sysfs, NIC);
+	machine_expect_event(machine, "leaseReleased");
+	machine_assert_tree(machine, NIC " driver=e1000e override=\n");
+	machine_serves(machine, BOB, NIC);
+	varlink_client_close(&alice);
+}
+
+static void a_limit_that_is_too_short_for_the_helper_is_warned_of(void **state)
+{
+	struct machine *machine = *state;
+
+	machine->config = "[Timeouts]\nPrepareTimeoutSec=30\n[Helper]\nWorkerTimeoutSec=30\n";
+	machine_start(machine);
+	machine_wait_log(machine, "PrepareTimeoutSec= of iommud.conf is not longer than WorkerTimeoutSec=");
 }
 
 /* The client goes while its device is being prepared. */
@@ -306,6 +353,8 @@ int main(void)
 		TEST(a_quota_goes_on_to_count_what_lingers),
 		TEST(an_unbind_that_hangs_before_the_grant_is_told_in_time),
 		TEST(the_helper_names_the_step_that_hangs),
+		TEST(a_driver_that_hangs_is_known_to_the_next_broker),
+		TEST(a_limit_that_is_too_short_for_the_helper_is_warned_of),
 		TEST(a_client_that_leaves_in_the_middle_leaves_nothing),
 	};
 

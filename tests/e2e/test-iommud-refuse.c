@@ -286,7 +286,7 @@ static void says_that_there_is_no_such_device(void **state)
 		machine_expect_refusal(&alice, "Explain", parameters[i], "NoSuchDevice", "iommuctl list");
 	}
 	/* And a request names some, and each once. */
-	machine_expect_refusal(&alice, "Acquire", "{\"devices\":[]}", "QuotaExceeded", "1 to");
+	machine_expect_refusal(&alice, "Acquire", "{\"devices\":[]}", "org.varlink.service.InvalidParameter", NULL);
 	machine_expect_refusal(&alice, "Acquire", TWO(NIC, NIC), "QuotaExceeded", "different");
 	varlink_client_close(&alice);
 }

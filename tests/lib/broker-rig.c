@@ -13,6 +13,7 @@
 
 int rig_open_result;
 unsigned int rig_n_opens;
+struct opener_device rig_opened;
 int rig_bus_reset_error;
 unsigned int rig_n_bus_resets;
 void (*rig_while_opening)(struct rig *rig);
@@ -40,6 +41,7 @@ static int fake_open(int dev_fd, const struct opener_device *devices, size_t n_d
 		     char *failed, size_t failed_size)
 {
 	rig_n_opens++;
+	rig_opened = devices[0];
 	if (rig_while_opening)
 		rig_while_opening(rig_of_opener);
 	if (rig_open_result < 0) {
@@ -111,12 +113,13 @@ struct policy *rig_policy(const char *text)
 
 void rig_start(struct rig *rig, const char *policy)
 {
-	struct broker_config config = {
-		.openers = openers,
-		.limits = { .leases_per_uid = 2, .prepare_timeout_usec = 3600000000, .linger_after_usec = 3600000000 },
-		.event = hear,
-		.userdata = rig
-	};
+	struct broker_config config = { .openers = openers,
+					.limits = { .leases_per_uid = 2,
+						    .prepare_timeout_usec = 3600000000,
+						    .linger_after_usec = 3600000000,
+						    .holders_fresh_usec = UINT64_MAX },
+					.event = hear,
+					.userdata = rig };
 
 	memset(rig, 0, sizeof(*rig));
 	rig_open_result = 0;

@@ -57,6 +57,7 @@ struct rig {
 /* What the fake opener answers; 0: it opens. Reset by rig_start(). */
 extern int rig_open_result;
 extern unsigned int rig_n_opens;
+extern struct opener_device rig_opened; /* the first device of the last open, as the opener was told of it */
 /* What the fake kernel answers to the reset of a bus (a positive errno; 0: it is done), and how many it was asked for. */
 extern int rig_bus_reset_error;
 extern unsigned int rig_n_bus_resets;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "util/cleanup.h"
@@ -56,6 +57,28 @@ static void current_driver(struct fake_helper *helper, const char *address, char
 		driver[0] = '\0';
 }
 
+/* 0: there is no such device. */
+static uint64_t current_node(struct fake_helper *helper, const char *address)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "bus/pci/devices/%s", address);
+	return fstatat(fake_sysfs_fd(helper->sysfs), path, &st, 0) < 0 ? 0 : st.st_ino;
+}
+
+/* A late PARK of what is parked already. */
+static struct fake_transaction *find_parked(struct fake_helper *helper, const struct helper_request *request)
+{
+	for (uint64_t i = 0; request->flags & HELPER_LATE && i < helper->n_transactions; i++) {
+		struct fake_transaction *transaction = &helper->transactions[i];
+
+		if (transaction->open && transaction->parked && strcmp(transaction->address, request->address) == 0)
+			return transaction;
+	}
+	return NULL;
+}
+
 static void note(struct fake_helper *helper, const char *what, const char *address)
 {
 	size_t used = strlen(helper->trace);
@@ -66,7 +89,7 @@ static void note(struct fake_helper *helper, const char *what, const char *addre
 /* False: it failed, and the device is not prepared. */
 static bool reset(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
-	if (!(request->flags & HELPER_RESET) || helper->reset_error == ENOENT)
+	if (!(request->flags & HELPER_RESET) || (helper->reset_error == ENOENT && !helper->reset_status))
 		return true;
 	note(helper, "reset", request->address);
 	reply->reset_done = !helper->reset_error;
@@ -82,20 +105,27 @@ static void begin(struct fake_helper *helper, const struct helper_request *reque
 {
 	struct fake_transaction *transaction = &helper->transactions[helper->n_transactions];
 
-	must(helper->n_transactions < FAKE_TRANSACTIONS, "transactions");
-	reply->transaction = ++helper->n_transactions;
-	transaction->open = true;
-	strcpy(transaction->address, request->address);
-	current_driver(helper, request->address, transaction->driver);
-	transaction->parked = request->operation == HELPER_PARK;
+	if (find_parked(helper, request)) {
+		transaction = find_parked(helper, request);
+		reply->transaction = transaction - helper->transactions + 1;
+	} else {
+		must(helper->n_transactions < FAKE_TRANSACTIONS, "transactions");
+		reply->transaction = ++helper->n_transactions;
+		transaction->open = true;
+		strcpy(transaction->address, request->address);
+		current_driver(helper, request->address, transaction->driver);
+		transaction->parked = request->operation == HELPER_PARK;
+		transaction->node = current_node(helper, request->address);
+	}
+	strcpy(reply->driver, transaction->driver);
 	fake_sysfs_set_driver(helper->sysfs, request->address, transaction->parked ? "pci-stub" : "vfio-pci");
 }
 
 static void fail(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
 	reply->status = helper->fail_status;
-	reply->error = EBUSY;
-	reply->step = HELPER_STEP_UNBIND;
+	reply->error = helper->fail_error ? helper->fail_error : EBUSY;
+	reply->step = helper->fail_error ? helper->fail_step : HELPER_STEP_UNBIND;
 	if (helper->fail_status == HELPER_IN_USE)
 		strcpy(reply->detail, "eth0 has the address 192.0.2.1");
 	if (helper->fail_open)
@@ -106,6 +136,10 @@ static void prepare(struct fake_helper *helper, const struct helper_request *req
 {
 	if (helper->fail_status && strcmp(helper->fail_address, request->address) == 0) {
 		fail(helper, request, reply);
+		return;
+	}
+	if (!current_node(helper, request->address)) {
+		reply->status = HELPER_NO_SUCH_DEVICE;
 		return;
 	}
 	if (!reset(helper, request, reply))
@@ -120,6 +154,12 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 
 	if (request->transaction == 0 || request->transaction > helper->n_transactions || !transaction->open) {
 		reply->status = HELPER_NO_SUCH_TRANSACTION;
+		return;
+	}
+	if (transaction->node && current_node(helper, transaction->address) != transaction->node) {
+		transaction->open = false;
+		note(helper, "replaced", transaction->address);
+		reply->status = HELPER_REPLACED;
 		return;
 	}
 	if (strcmp(helper->denied_address, transaction->address) == 0 && fake_helper_n_open(helper) > 1) {
@@ -163,6 +203,16 @@ static void find_holders(struct fake_helper *helper, const struct helper_request
 	memcpy(reply->holders, helper->holders, sizeof(reply->holders));
 }
 
+static void make_vfs(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	note(helper, "make-vfs", request->address);
+	reply->status = helper->vfs_status;
+	reply->n_made = helper->vfs_made;
+	memcpy(reply->detail, helper->vfs_detail, sizeof(reply->detail));
+	if (memcmp(request->digest, helper->digest, DIGEST_SIZE) != 0)
+		reply->status = HELPER_POLICY_DIFFERS;
+}
+
 static void signal_client(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
 {
 	const struct fake_transaction *transaction = &helper->transactions[request->transaction - 1];
@@ -190,6 +240,8 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 		next(helper, request, &reply);
 	else if (request->operation == HELPER_HOLDERS)
 		find_holders(helper, request, &reply);
+	else if (request->operation == HELPER_MAKE_VFS)
+		make_vfs(helper, request, &reply);
 	else if (request->operation == HELPER_SIGNAL)
 		signal_client(helper, request, &reply);
 	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");
@@ -213,6 +265,8 @@ static void take(struct fake_helper *helper, const struct helper_request *reques
 		       !helper->transactions[request->transaction - 1].parked;
 
 	helper->n_requests[request->operation]++;
+	if (helper->holders_silent && request->operation == HELPER_HOLDERS)
+		return;
 	if (lingers)
 		timed_out(helper, request);
 	if (lingers || (helper->hold && moves))

@@ -16,6 +16,8 @@ struct fake_transaction {
 	char address[DEVICE_ADDRESS_MAX];
 	char driver[DEVICE_DRIVER_MAX]; /* before */
 	bool parked;
+	uint64_t
+		node; /* inode of the device's folder: another device at the address has another; 0: whatever is there */
 };
 
 struct fake_helper {
@@ -27,11 +29,13 @@ struct fake_helper {
 	uint64_t n_transactions;
 	uint8_t digest[DIGEST_SIZE];
 	unsigned int n_requests[16]; /* by operation */
-	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on; and "reset(ADDRESS) " */
+	char trace[1024]; /* what was done, in order: "park(ADDRESS) " and so on; and "reset(ADDRESS) " */
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
 	uint32_t fail_status;
-	bool fail_open; /* and its transaction stays open, for it could not be put back; HELPER_FAULT only */
+	int32_t fail_error; /* and with this step; 0: EBUSY at unbind */
+	uint32_t fail_step;
+	bool fail_open; /* and its transaction stays open, for it could not be put back (FAULT), or not yet (TIMED_OUT) */
 	unsigned int n_restores_fail; /* so many RESTOREs fail before the first that does not */
 	/* What comes of a reset that PREPARE asks for: 0; ENOENT: there is none, and it goes on; else FAULT with that errno. */
 	int reset_error;
@@ -44,10 +48,15 @@ struct fake_helper {
 	size_t n_held;
 	/* RESTORE of what was not parked is answered HELPER_TIMED_OUT, and for good by fake_helper_release(). */
 	bool linger;
+	/* What MAKE_VFS is answered. No device comes of it. */
+	uint32_t vfs_status;
+	uint32_t vfs_made;
+	char vfs_detail[HELPER_DETAIL_MAX];
 	/* What HOLDERS is answered. */
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t n_holders;
 	uint32_t holders_status;
+	bool holders_silent; /* it is not answered at all */
 	/* What SIGNAL is answered; HELPER_OK: "terminate(ADDRESS) " or "kill(ADDRESS) " is in the trace. */
 	uint32_t signal_status;
 	const char *signal_detail; /* NULL: none */

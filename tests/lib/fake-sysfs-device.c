@@ -234,6 +234,9 @@ void fake_sysfs_remove_device(struct fake_sysfs *fake, const char *address)
 	leave_group(fake, folder, address);
 	fake_format_path(path, "bus/%s/devices/%s", bus, address);
 	fake_unlink(fake, path);
-	fake_format_path(path, "%s/%s", fake->path, folder);
-	fake_remove_tree(path);
+	/* Not deleted, for a file system may give its inode to the next one; sysfs does not. */
+	fake_make_folders(fake, "removed", true);
+	fake_format_path(path, "removed/%u", fake->n_removed++);
+	if (renameat(fake->fd, folder, fake->fd, path) < 0)
+		fake_die("%s", path);
 }

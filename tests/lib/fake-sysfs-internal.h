@@ -11,6 +11,7 @@ struct fake_sysfs {
 	char path[PATH_MAX];
 	int fd;
 	bool temporary;
+	unsigned int n_removed;
 };
 
 /* Ends the program with this text and errno's. */

@@ -127,6 +127,26 @@ static int probe_device(struct model *model, struct model_device *device)
 	return 0;
 }
 
+/* As sriov_numvfs_store(), for drivers that all can make them. */
+static int set_n_vfs(struct model_device *device, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (!value[0] || *end)
+		return -EINVAL;
+	if (n > device->is.max_vfs)
+		return -ERANGE;
+	if (n == device->n_vfs)
+		return 0;
+	if (!device->driver[0])
+		return -ENOENT;
+	if (n && device->n_vfs)
+		return -EBUSY;
+	device->n_vfs = n;
+	return 0;
+}
+
 /* With the device locked. */
 static int apply_locked(struct model *model, const struct fuse_sysfs_write *write, struct model_device *device)
 {
@@ -146,6 +166,8 @@ static int apply_locked(struct model *model, const struct fuse_sysfs_write *writ
 		return probe_device(model, device);
 	case FUSE_SYSFS_RESET:
 		return strcmp(write->value, "1") == 0 ? 0 : -EINVAL;
+	case FUSE_SYSFS_NUM_VFS:
+		return set_n_vfs(device, write->value);
 	case FUSE_SYSFS_NEW_ID:
 		break;
 	}
@@ -215,6 +237,8 @@ static int parse_write(const char *path, const char *value, char *driver, char *
 		ret->file = FUSE_SYSFS_OVERRIDE;
 	else if (strcmp(file, "reset") == 0)
 		ret->file = FUSE_SYSFS_RESET;
+	else if (strcmp(file, "sriov_numvfs") == 0)
+		ret->file = FUSE_SYSFS_NUM_VFS;
 	else
 		return -EACCES;
 	return 0;
@@ -245,7 +269,7 @@ struct model_device *model_read_needs_lock(struct model *model, const char *path
 
 	if (sscanf(path, "/devices/pci0000:00/%63[^/]/%15[a-z_]", address, file) != 2)
 		return NULL;
-	if (strcmp(file, "driver_override") != 0 && strcmp(file, "uevent") != 0)
+	if (strcmp(file, "driver_override") != 0 && strcmp(file, "uevent") != 0 && strcmp(file, "sriov_numvfs") != 0)
 		return NULL;
 	return model_find_device(model, address);
 }

@@ -22,6 +22,7 @@ struct model_device {
 	char driver_override[MODEL_NAME_MAX];
 	char disk[MODEL_NAME_MAX];
 	char interface[MODEL_NAME_MAX];
+	unsigned int n_vfs;
 	uint64_t node;
 	bool locked; /* somebody is in bind, unbind or driver_override */
 	bool held; /* a descriptor is out */

@@ -95,6 +95,18 @@ static void put_uevent(struct pass *pass, const struct model_device *device)
 	    is->device, is->subsystem_vendor, is->subsystem_device, device->address);
 }
 
+static void show_sriov(struct pass *pass, const struct model_device *device)
+{
+	char name[24];
+
+	put(pass, "sriov_totalvfs", MODEL_FILE, "%u\n", device->is.max_vfs);
+	put(pass, "sriov_numvfs", MODEL_WRITABLE, "%u\n", device->n_vfs);
+	for (unsigned int i = 0; i < device->n_vfs; i++) {
+		snprintf(name, sizeof(name), "virtfn%u", i);
+		put(pass, name, MODEL_LINK, "../%s-vf%u", device->address, i);
+	}
+}
+
 static void show_device(struct pass *pass, const struct model_device *device)
 {
 	const struct fuse_sysfs_device *is = &device->is;
@@ -113,6 +125,8 @@ static void show_device(struct pass *pass, const struct model_device *device)
 		put(pass, "reset_method", MODEL_FILE, "flr bus\n");
 		put(pass, "reset", MODEL_WRITABLE, "%s", "");
 	}
+	if (is->max_vfs)
+		show_sriov(pass, device);
 	put(pass, "driver_override", MODEL_WRITABLE, "%s\n", override[0] ? override : "(null)");
 	put(pass, "subsystem", MODEL_LINK, "../../../bus/pci");
 	put_uevent(pass, device);

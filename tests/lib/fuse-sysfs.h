@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A fake kernel: a FUSE file system that looks like the part of sysfs that PCI devices, drivers and IOMMU groups have, and
- * that behaves like it when `bind`, `unbind`, `driver_override`, `drivers_probe` and `reset` are written:
+ * that behaves like it when `bind`, `unbind`, `driver_override`, `drivers_probe`, `sriov_numvfs` and `reset` are written:
  *
  *  - links and folders have changed before write() returns;
  *  - a device binds only to a driver that matches: the one its override names, else one that has its ids (-ENODEV); a
@@ -10,7 +10,8 @@
  *    vfio's does while a descriptor is out: who waits can't be killed; meanwhile every read of `driver_override` and `uevent` of that device, and every write to
  *    it, waits as well, as in Linux (driver_override_show(), uevent_show());
  *  - while a device is on a vfio driver it has vfio-dev/vfioN/dev;
- *  - a device that is added again at the same address has another inode.
+ *  - a device that is added again at the same address has another inode;
+ *  - sriov_numvfs takes what Linux takes, in the device's lock, which reading it waits for as well.
  *
  * Unlike Linux: while somebody waits in the `unbind` of a driver, other writes to the same file wait as well, since FUSE
  * locks the inode; put devices that are to move meanwhile on another driver.
@@ -43,6 +44,7 @@ struct fuse_sysfs_device {
 	const char *driver_override; /* NULL: none */
 	uint64_t serial; /* Device Serial Number capability; 0: none */
 	bool bridge; /* header type 1 */
+	unsigned int max_vfs; /* virtual functions that it can make; there is no more of them than links and a number */
 	bool no_reset; /* there is no way to reset it: neither reset nor reset_method */
 	/* What a driver of the host's makes of it; NULL: nothing. */
 	const char *disk; /* block/NAME below it, the block device 7:disk_minor (a loop device) */
@@ -57,6 +59,7 @@ enum fuse_sysfs_file {
 	FUSE_SYSFS_UNBIND,
 	FUSE_SYSFS_PROBE,
 	FUSE_SYSFS_RESET, /* of a device that can be reset; takes no effect that could be seen */
+	FUSE_SYSFS_NUM_VFS, /* sriov_numvfs of a device with max_vfs */
 	FUSE_SYSFS_NEW_ID, /* fails with -EPERM after the hook: nothing of ours may write it */
 };
 

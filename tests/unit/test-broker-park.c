@@ -57,8 +57,9 @@ static void the_consent_is_to_what_becomes_of_the_bystanders(void **state)
 static void members_on_allowed_drivers_stay_and_violate_nothing(void **state)
 {
 	struct rig *rig = *state;
-	struct peer *bob = bob_who_parks(
-		rig, RULE("Address=" SLOT_EDU, "1001", "GroupScope=whole\nBystanders=park\nAllowedDrivers=nvme"));
+	struct peer *bob = bob_who_parks(rig, RULE("Address=" SLOT_EDU, "1001",
+						   "GroupScope=whole\nBystanders=park\nAllowedDrivers=nvme\n"
+						   "OnViolation=log"));
 
 	take_with_consent(rig, bob, SLOT_EDU);
 	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);

@@ -424,6 +424,17 @@ static void a_reset_without_an_end_quarantines_as_well(void **state)
 	stop();
 }
 
+static void a_method_that_went_does_not(void **state)
+{
+	start(requires);
+	rig.fake.reset_error = ENOENT;
+	rig.fake.reset_status = HELPER_FAULT;
+	refuse(bob, FLR, REFUSAL_PREPARE_FAILED, FLR " has no reset method any more");
+	assert_string_equal(rig.outcome.word, "reset");
+	assert_false(is_quarantined(FLR));
+	stop();
+}
+
 static void another_step_that_fails_does_not(void **state)
 {
 	start(prefers);
@@ -617,6 +628,7 @@ int main(void)
 		cmocka_unit_test(a_bus_that_the_kernel_does_not_reset_is_as_one_that_can_not_be),
 		cmocka_unit_test(a_reset_that_fails_quarantines),
 		cmocka_unit_test(a_reset_without_an_end_quarantines_as_well),
+		cmocka_unit_test(a_method_that_went_does_not),
 		cmocka_unit_test(another_step_that_fails_does_not),
 		cmocka_unit_test(a_quarantine_does_not_end_for_want_of_a_method),
 		cmocka_unit_test(a_rule_that_does_without_resets_passes_a_quarantine),

@@ -103,7 +103,7 @@ static struct authority_answer judge(const struct sockets *sockets, int fd, cons
 	struct authority_answer answer;
 
 	n_asked = 0;
-	authority_judge(&authority, fd, &(struct authority_device){ &device, facts }, NULL, &answer);
+	authority_judge(&authority, fd, &(struct authority_device){ &device, facts, NULL }, NULL, &answer);
 	return answer;
 }
 
@@ -116,8 +116,8 @@ static struct authority_answer judge_parking(const struct sockets *sockets, cons
 	struct authority_answer answer;
 
 	n_asked = 0;
-	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &pair_facts },
-			&(struct authority_device){ bystander, facts }, &answer);
+	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &pair_facts, NULL },
+			&(struct authority_device){ bystander, facts, NULL }, &answer);
 	return answer;
 }
 
@@ -274,6 +274,27 @@ static void parks_no_bridge_no_stranger_and_nothing_on_vfio(void **state)
 	refuse_parking(*state, "mlx5_vfio_pci", &pair_facts, "may be somebody's");
 }
 
+/* They would be lost with its driver, and nothing would bring them back. */
+static void nothing_with_virtual_functions_leaves_its_driver(void **state)
+{
+	static const struct device_facts alone = { .group = "6", .group_size = 1, .has_virtual_functions = true };
+	static const struct device_facts member = { .group = "6", .group_size = 2, .has_virtual_functions = true };
+	const struct sockets *sockets = *state;
+	const struct authority authority = { .decide = decide, .client_socket = sockets->path };
+	const struct device_state bystander = neighbour("nvme");
+	struct authority_answer answer;
+
+	allow_parking();
+	answer = judge(sockets, sockets->accepted, &alone);
+	assert_int_equal(answer.status, HELPER_REFUSED);
+	assert_non_null(strstr(answer.reason, "set its sriov_numvfs to 0 first"));
+	refuse_parking(sockets, "nvme", &member, "0000:00:01.1 has virtual functions");
+	/* One that has some, and is leased, is no reason for its bystanders to stay. */
+	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &member },
+			&(struct authority_device){ &bystander, &pair_facts }, &answer);
+	assert_int_equal(answer.status, HELPER_OK);
+}
+
 static void a_client_that_left_is_still_known(void **state)
 {
 	const struct device_facts facts = { .group_size = 1 };
@@ -382,6 +403,7 @@ int main(void)
 		TEST(parks_a_bystander_of_what_the_client_may_have),
 		TEST(parks_nothing_without_a_rule_that_says_so),
 		TEST(parks_no_bridge_no_stranger_and_nothing_on_vfio),
+		TEST(nothing_with_virtual_functions_leaves_its_driver),
 		TEST(a_client_that_left_is_still_known),
 		TEST(refuses_what_is_no_accepted_socket_of_ours),
 		TEST(refuses_a_bound_socket_that_connected_itself),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "helper/bus-device.h"
+#include "util/fileio.h"
 #include "helper/pci-config.h"
 #include "util/cleanup.h"
 
@@ -220,6 +221,19 @@ static void knows_what_a_virtual_function_is_of(void **state)
 	assert_string_equal(facts.physical_function, "0000:00:01.1");
 }
 
+static void knows_what_has_virtual_functions(void **state)
+{
+	const struct tree *tree = *state;
+	struct device_facts facts;
+
+	assert_int_equal(read_facts(tree, &facts), 0);
+	assert_false(facts.has_virtual_functions);
+	/* The link leads nowhere here, which is all the same. */
+	assert_int_equal(symlinkat("../0000:00:01.1", tree->fd, DEVICE "/virtfn0"), 0);
+	assert_int_equal(read_facts(tree, &facts), 0);
+	assert_true(facts.has_virtual_functions);
+}
+
 static void takes_for_a_bridge_what_is_none_for_sure(void **state)
 {
 	const struct tree *tree = *state;
@@ -372,11 +386,32 @@ static void writes_to_the_drivers_of_its_bus(void **state)
 	bus_device_close(&device);
 }
 
+/* On kernels whose driver_override waits for nobody. */
+static void waits_for_who_unbinds_a_device_that_shows_no_driver(void **state)
+{
+	const struct tree *tree = *state;
+	struct device_state is;
+	char text[16];
+
+	assert_int_equal(mkdirat(tree->fd, DEVICE "/power", 0755), 0);
+	put_text(tree, DEVICE "/power/control", "");
+	assert_int_equal(read_state(tree, &is), 0);
+	assert_int_equal(read_file_at(tree->fd, DEVICE "/power/control", text, sizeof(text)), 0);
+	assert_string_equal(text, "");
+	assert_int_equal(unlinkat(tree->fd, DEVICE "/driver", 0), 0);
+	assert_int_equal(read_state(tree, &is), 0);
+	assert_string_equal(is.driver, "");
+	assert_int_equal(read_file_at(tree->fd, DEVICE "/power/control", text, sizeof(text)), 0);
+	/* No word that the kernel knows: it would be taken. */
+	assert_string_equal(text, "wait");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(waits_for_who_unbinds_a_device_that_shows_no_driver),
 		TEST(reads_what_a_device_is),
 		TEST(reads_a_driverless_device_with_an_override),
 		TEST(a_missing_file_is_a_device_that_goes),
@@ -384,6 +419,7 @@ int main(void)
 		TEST(says_that_there_is_no_device),
 		TEST(counts_the_devices_of_the_group),
 		TEST(knows_what_a_virtual_function_is_of),
+		TEST(knows_what_has_virtual_functions),
 		TEST(takes_for_a_bridge_what_is_none_for_sure),
 		TEST(finds_the_serial_number_wherever_it_is),
 		TEST(ends_on_any_list_of_capabilities),

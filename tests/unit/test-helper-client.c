@@ -153,6 +153,11 @@ static void sends_what_the_operation_carries(void **state)
 	request = take(fixture, NULL);
 	assert_int_equal(request.operation, HELPER_NEXT);
 	assert_int_equal(request.transaction, 43);
+	assert_int_equal(helper_client_make_vfs(fixture->client, "0000:00:01.0", digest, on_reply, fixture), 0);
+	request = take(fixture, NULL);
+	assert_int_equal(request.operation, HELPER_MAKE_VFS);
+	assert_string_equal(request.address, "0000:00:01.0");
+	assert_memory_equal(request.digest, digest, DIGEST_SIZE);
 	assert_int_equal(helper_client_reload(fixture->client, on_reply, fixture), 0);
 	assert_int_equal(take(fixture, NULL).operation, HELPER_RELOAD);
 	assert_int_equal(fixture->n_called, 0);
@@ -321,6 +326,7 @@ static void refuses_what_can_not_be_sent(void **state)
 	assert_int_equal(helper_client_park(fixture->client, 0, "../x", "0000:00:01.1", digest, 0, on_reply, fixture),
 			 -EINVAL);
 	assert_int_equal(helper_client_prepare(fixture->client, 0, "../x", digest, 0, on_reply, fixture), -EINVAL);
+	assert_int_equal(helper_client_make_vfs(fixture->client, "../x", digest, on_reply, fixture), -EINVAL);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	assert_int_equal(helper_client_prepare(fixture->client, 0, longer, digest, 0, on_reply, fixture), -EINVAL);

@@ -15,6 +15,12 @@ static bool moves(enum helper_operation operation)
 	return operation == HELPER_PREPARE || operation == HELPER_PARK;
 }
 
+/* It is about a device by its address, not about a transaction. */
+static bool has_address(enum helper_operation operation)
+{
+	return moves(operation) || operation == HELPER_MAKE_VFS;
+}
+
 /* It is about a client, whose socket comes along. */
 static bool has_client(enum helper_operation operation)
 {
@@ -28,7 +34,7 @@ static struct packet packet(enum helper_operation operation)
 	packet.request.version = HELPER_VERSION;
 	packet.request.operation = operation;
 	packet.request.serial = 7;
-	if (moves(operation))
+	if (has_address(operation))
 		strcpy(packet.request.address, "0000:00:01.0");
 	packet.n_fds = has_client(operation) ? 1 : 0;
 	if (operation == HELPER_PARK)
@@ -38,7 +44,7 @@ static struct packet packet(enum helper_operation operation)
 
 static void takes_each_operation_in_its_form(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_MAKE_VFS; operation++) {
 		struct packet good = packet(operation);
 
 		assert_null(request_check(&good));
@@ -69,7 +75,7 @@ static void refuses_other_versions(void **state)
 
 static void refuses_unknown_operations(void **state)
 {
-	static const uint32_t numbers[] = { 0, HELPER_SIGNAL + 1, 1000, UINT32_MAX };
+	static const uint32_t numbers[] = { 0, HELPER_MAKE_VFS + 1, 1000, UINT32_MAX };
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		struct packet bad = packet(HELPER_NEXT);
@@ -81,7 +87,7 @@ static void refuses_unknown_operations(void **state)
 
 static void refuses_any_byte_set_in_reserved_fields(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_MAKE_VFS; operation++) {
 		for (size_t i = 0; i < sizeof(((struct helper_request *)NULL)->reserved); i++) {
 			struct packet bad = packet(operation);
 
@@ -93,7 +99,7 @@ static void refuses_any_byte_set_in_reserved_fields(void **state)
 
 static void refuses_fields_that_the_operation_does_not_take(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_MAKE_VFS; operation++) {
 		struct packet other;
 
 		other = packet(operation);
@@ -103,10 +109,11 @@ static void refuses_fields_that_the_operation_does_not_take(void **state)
 					 operation == HELPER_HOLDERS || operation == HELPER_SIGNAL);
 		other = packet(operation);
 		other.request.digest[DIGEST_SIZE - 1] = 1;
-		assert_int_equal(request_check(&other) == NULL, operation == HELPER_HELLO || has_client(operation));
+		assert_int_equal(request_check(&other) == NULL,
+				 operation == HELPER_HELLO || has_client(operation) || operation == HELPER_MAKE_VFS);
 		other = packet(operation);
 		strcpy(other.request.address, "0000:00:02.0");
-		assert_int_equal(request_check(&other) == NULL, moves(operation));
+		assert_int_equal(request_check(&other) == NULL, has_address(operation));
 		other = packet(operation);
 		strcpy(other.request.for_address, "0000:00:02.0");
 		assert_int_equal(request_check(&other) == NULL, operation == HELPER_PARK);
@@ -125,7 +132,7 @@ static void only_a_prepare_asks_for_a_reset(void **state)
 
 static void refuses_wrong_numbers_of_descriptors(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_MAKE_VFS; operation++) {
 		for (size_t n = 0; n < 4; n++) {
 			struct packet other = packet(operation);
 

@@ -622,6 +622,71 @@ static void a_serial_that_can_not_be_read_now_proves_nothing(void **state)
 	assert_same(&fake, &saved);
 }
 
+static struct outcome park_again(struct fake *fake, const struct device_state *saved)
+{
+	return run(fake, saved, transition_park_again);
+}
+
+static void parks_again_what_somebody_took_from_pci_stub(void **state)
+{
+	struct fake fake = fake_bystander("nvme", "");
+	const struct device_state saved = fake.is;
+
+	assert_int_equal(prepare(&fake, &saved).status, HELPER_OK);
+	strcpy(fake.is.driver, "e1000e");
+	strcpy(fake.is.driver_override, "e1000e");
+	fake.trace[0] = '\0';
+	fake.asks = true;
+	assert_int_equal(park_again(&fake, &saved).status, HELPER_OK);
+	assert_string_equal(fake.trace, "claim(e1000e) override(pci-stub) unbind(e1000e) release() bind(pci-stub) "
+					"release(pci-stub) ");
+	fake.n_writes = 0;
+	assert_int_equal(park_again(&fake, &saved).status, HELPER_OK);
+	assert_int_equal(fake.n_writes, 0);
+	assert_int_equal(restore(&fake, &saved).status, HELPER_OK);
+	assert_same(&fake, &saved);
+}
+
+static void parks_nothing_again_that_is_not_to_be_touched(void **state)
+{
+	struct fake fake = fake_bystander("e1000e", "");
+	struct device_state saved = fake.is;
+	struct outcome outcome;
+
+	fake.asks = true;
+	fake.claim = 1;
+	assert_int_equal(park_again(&fake, &saved).status, HELPER_IN_USE);
+	fake.claim = 0;
+	strcpy(fake.is.driver, "vfio-pci");
+	outcome = park_again(&fake, &saved);
+	assert_int_equal(outcome.status, HELPER_FAULT);
+	assert_int_equal(outcome.step, HELPER_STEP_SNAPSHOT);
+	saved.node++;
+	assert_int_equal(park_again(&fake, &saved).status, HELPER_REPLACED);
+	fake.gone = true;
+	assert_int_equal(park_again(&fake, &saved).status, HELPER_REPLACED);
+	assert_int_equal(fake.n_writes, 0);
+}
+
+static void whichever_step_of_parking_again_fails_a_restore_works(void **state)
+{
+	for (int takes_effect = 0; takes_effect < 2; takes_effect++)
+		for (unsigned int i = 1; i <= 5; i++) {
+			struct fake fake = fake_bystander("nvme", "");
+			const struct device_state saved = fake.is;
+
+			assert_int_equal(prepare(&fake, &saved).status, HELPER_OK);
+			strcpy(fake.is.driver, "nvme");
+			fake.fail_at = i;
+			fake.error = EIO;
+			fake.takes_effect = takes_effect;
+			(void)park_again(&fake, &saved);
+			fake.fail_at = 0;
+			assert_int_equal(restore(&fake, &saved).status, HELPER_OK);
+			assert_same(&fake, &saved);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -647,6 +712,9 @@ int main(void)
 		cmocka_unit_test(leaves_a_third_driver_and_its_override_alone),
 		cmocka_unit_test(touches_no_other_device_at_the_address),
 		cmocka_unit_test(a_serial_that_can_not_be_read_now_proves_nothing),
+		cmocka_unit_test(parks_again_what_somebody_took_from_pci_stub),
+		cmocka_unit_test(parks_nothing_again_that_is_not_to_be_touched),
+		cmocka_unit_test(whichever_step_of_parking_again_fails_a_restore_works),
 	};
 
 	return cmocka_run_group_tests_name("helper-transition", tests, NULL, NULL);

@@ -68,9 +68,9 @@ static void iommufd_brings_iommu_and_devices(void **state)
 	/* The indexes are not in the order of the fields. */
 	begin(&f, ACQUIRE "fds 3\nreply " IOMMUFD(
 			  "\"label\":\"blue\",\"iommuFileDescriptor\":2,\"containerFileDescriptor\":null,\"devices\":["
-			  "{\"address\":\"0000:00:04.0\",\"group\":7,\"deviceFileDescriptor\":1},"
+			  "{\"address\":\"0000:00:04.0\",\"group\":7,\"deviceFileDescriptor\":1,\"vfToken\":\"f81d\"},"
 			  "{\"address\":\"0000:00:04.1\",\"group\":8,\"deviceFileDescriptor\":0,"
-			  "\"groupFileDescriptor\":null}]"));
+			  "\"groupFileDescriptor\":null,\"vfToken\":null}]"));
 	assert_int_equal(acquire(&f, two_devices, 2, &lease), 0);
 	assert_int_equal(iommud_lease_id(lease), 3);
 	assert_string_equal(iommud_lease_backend(lease), "iommufd");
@@ -80,6 +80,9 @@ static void iommufd_brings_iommu_and_devices(void **state)
 	assert_string_equal(iommud_lease_device_address(lease, 1), "0000:00:04.1");
 	assert_int_equal(iommud_lease_device_group(lease, 0), 7);
 	assert_int_equal(iommud_lease_device_group(lease, 1), 8);
+	assert_string_equal(iommud_lease_device_vf_token(lease, 0), "f81d");
+	assert_null(iommud_lease_device_vf_token(lease, 1));
+	assert_null(iommud_lease_device_vf_token(lease, 2));
 	assert_file(iommud_lease_iommu_fd(lease), "2");
 	assert_file(iommud_lease_device_fd(lease, 0), "1");
 	assert_file(iommud_lease_device_fd(lease, 1), "0");

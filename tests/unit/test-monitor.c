@@ -163,6 +163,33 @@ static void passes_on_what_udevd_sends(void **state)
 	end(&fixture);
 }
 
+/* Whose it was is all that is left of it, and kernels without VFIO's cdev have no node for it. */
+static void tells_whose_vfio_device_came_or_went(void **state)
+{
+	struct udev_message message = { .subsystem = "vfio-dev",
+					.devpath = "/devices/pci0000:00/0000:00:0a.0/" DISK "/vfio-dev/vfio0",
+					.action = "remove" };
+	struct fixture fixture;
+
+	begin(&fixture);
+	assert_int_equal(udev_message_send(fixture.sender, 0, &message), 0);
+	assert_int_equal(monitor_dispatch(fixture.monitor, 10), 1);
+	assert_int_equal(fixture.n_events, 1);
+	assert_int_equal(fixture.n_nodes, 0);
+	assert_string_equal(fixture.address, DISK);
+	assert_string_equal(fixture.action, "node");
+	message.devpath = "/devices/pci0000:00/vfio-dev-of-somebody/vfio0";
+	assert_int_equal(udev_message_send(fixture.sender, 0, &message), 0);
+	message.devpath = "/vfio-dev/vfio0";
+	assert_int_equal(udev_message_send(fixture.sender, 0, &message), 0);
+	message.devpath = "/devices/a-name-that-is-longer-than-any-address-of-a-device/vfio-dev/vfio0";
+	assert_int_equal(udev_message_send(fixture.sender, 0, &message), 0);
+	assert_int_equal(monitor_dispatch(fixture.monitor, 10), 3);
+	assert_int_equal(fixture.n_events, 1);
+	assert_untouched(&fixture);
+	end(&fixture);
+}
+
 static void events_of_other_subsystems_do_not_even_wake_it(void **state)
 {
 	struct udev_message usb = bind_event;
@@ -471,6 +498,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes_on_what_udevd_sends),
+		cmocka_unit_test(tells_whose_vfio_device_came_or_went),
 		cmocka_unit_test(events_of_other_subsystems_do_not_even_wake_it),
 		cmocka_unit_test(a_message_of_another_user_changes_nothing),
 		cmocka_unit_test(a_message_to_us_alone_changes_nothing),

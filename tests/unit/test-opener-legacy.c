@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The legacy opener as far as it goes without VFIO: nodes that are missing, links, and something else in the place of
- * /dev/vfio/vfio. The rest is shown in the VM. Also what `struct opened` does when it is cleared.
+ * /dev/vfio/vfio; and what it asks a kernel that says yes to all, and no to a token. The rest is shown in the VM. Also what
+ * `struct opened` does when it is cleared.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,17 +14,58 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "fake-sysfs.h"
 #include "hw/opener.h"
+#include "hw/vfio-abi.h"
 #include "open-fds.h"
 #include "util/cleanup.h"
 
 static struct fake_sysfs *tree;
 static int dev_fd;
 static size_t n_fds_before;
+
+/* A kernel that has VFIO, for as long as `kernel_answers`. Of a device it answers `kernel_error`, or hands out a file. */
+static bool kernel_answers;
+static int kernel_error;
+static char asked_for[128];
+
+static int get_device_fd(const char *name)
+{
+	snprintf(asked_for, sizeof(asked_for), "%s", name);
+	if (!kernel_error)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	errno = kernel_error;
+	return -1;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *argument;
+
+	va_start(args, request);
+	argument = va_arg(args, void *);
+	va_end(args);
+	if (!kernel_answers) {
+		errno = ENOTTY;
+		return -1;
+	}
+	switch (request) {
+	case VFIO_GROUP_GET_DEVICE_FD:
+		return get_device_fd(argument);
+	case VFIO_GROUP_GET_STATUS:
+		((struct vfio_group_status *)argument)->flags = VFIO_GROUP_FLAGS_VIABLE;
+		return 0;
+	case VFIO_CHECK_EXTENSION:
+		return 1;
+	default: /* the version is 0, too */
+		return 0;
+	}
+}
 
 static int setup(void **state)
 {
@@ -97,6 +139,51 @@ static void something_that_does_not_speak_vfio(void **state)
 	assert_fails(-EOPNOTSUPP, "no type1 IOMMU");
 }
 
+static int open_with_token(const char *token, struct opened *opened, char *failed, size_t size)
+{
+	struct opener_device device = { .address = "0000:01:00.0", .group = 1, .sysfs_fd = -1 };
+	int r;
+
+	snprintf(device.vf_token, sizeof(device.vf_token), "%s", token);
+	fake_sysfs_write(tree, "dev/vfio/vfio", "");
+	fake_sysfs_write(tree, "dev/vfio/1", "");
+	kernel_answers = true;
+	r = opener_legacy.open(dev_fd, &device, 1, opened, failed, size);
+	kernel_answers = false;
+	kernel_error = 0;
+	return r;
+}
+
+static void the_token_stands_behind_the_address(void **state)
+{
+	struct opened opened;
+	char failed[256] = "";
+
+	assert_int_equal(open_with_token("", &opened, failed, sizeof(failed)), 0);
+	assert_string_equal(asked_for, "0000:01:00.0");
+	opened_clear(&opened);
+	assert_int_equal(open_with_token("f81d4fae-7dec-41d0-a765-00a0c91e6bf6", &opened, failed, sizeof(failed)), 0);
+	assert_string_equal(asked_for, "0000:01:00.0 vf_token=f81d4fae-7dec-41d0-a765-00a0c91e6bf6");
+	opened_clear(&opened);
+	assert_int_equal(count_open_fds(), n_fds_before);
+}
+
+/* Not -EACCES: that would have the broker wait for udev. */
+static void a_token_that_the_kernel_refuses_is_a_refusal(void **state)
+{
+	struct opened opened;
+	char failed[256] = "";
+
+	kernel_error = EACCES;
+	assert_int_equal(open_with_token("f81d4fae-7dec-41d0-a765-00a0c91e6bf6", &opened, failed, sizeof(failed)),
+			 -EPERM);
+	assert_non_null(strstr(failed, "another VF token for 0000:01:00.0"));
+	kernel_error = EIO;
+	assert_int_equal(open_with_token("", &opened, failed, sizeof(failed)), -EIO);
+	assert_string_equal(failed, "the kernel does not hand out 0000:01:00.0");
+	assert_int_equal(count_open_fds(), n_fds_before);
+}
+
 static void what_was_never_opened_is_nothing_to_close(void **state)
 {
 	struct opened opened;
@@ -151,6 +238,8 @@ int main(void)
 		CASE(without_a_container_node),
 		CASE(a_link_in_place_of_the_container_is_refused),
 		CASE(something_that_does_not_speak_vfio),
+		CASE(the_token_stands_behind_the_address),
+		CASE(a_token_that_the_kernel_refuses_is_a_refusal),
 		CASE(what_was_never_opened_is_nothing_to_close),
 		CASE(clearing_closes_what_was_not_taken),
 	};

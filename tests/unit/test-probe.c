@@ -102,6 +102,28 @@ static void reads_a_virtual_function_and_its_parent(void **state)
 	assert_string_equal(registry_find_device(fixture->registry, function.address)->physical_function, DISK);
 }
 
+static void assert_max_virtual_functions(struct registry_fixture *fixture, const char *text, unsigned int expected)
+{
+	fake_sysfs_set_attribute(fixture->fake, DISK, "sriov_totalvfs", text);
+	assert_int_equal(registry_refresh(fixture->registry, DISK), 0);
+	assert_int_equal(registry_find_device(fixture->registry, DISK)->max_virtual_functions, expected);
+}
+
+static void reads_how_many_virtual_functions_there_can_be(void **state)
+{
+	struct registry_fixture *fixture = *state;
+
+	assert_max_virtual_functions(fixture, NULL, 0);
+	assert_int_equal(fixture->n_reports, 0);
+	assert_max_virtual_functions(fixture, "8", 8);
+	assert_int_equal(fixture->n_reports, 1);
+	assert_max_virtual_functions(fixture, "65535", 65535);
+	/* What is no number of them is none. */
+	assert_max_virtual_functions(fixture, "65536", 0);
+	assert_max_virtual_functions(fixture, "8 or so", 0);
+	assert_max_virtual_functions(fixture, "", 0);
+}
+
 static void knows_every_reset_method_by_name(void **state)
 {
 	struct registry_fixture *fixture = *state;
@@ -354,6 +376,7 @@ int main(void)
 		WITH_TREE(reads_other_buses_than_pci),
 		WITH_TREE(of_one_address_on_two_buses_the_pci_device_counts),
 		WITH_TREE(reads_a_virtual_function_and_its_parent),
+		WITH_TREE(reads_how_many_virtual_functions_there_can_be),
 		WITH_TREE(knows_every_reset_method_by_name),
 		WITH_TREE(survives_strange_attributes),
 		WITH_TREE(cuts_a_driver_name_that_is_too_long),

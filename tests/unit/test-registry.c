@@ -199,6 +199,24 @@ static void another_device_at_the_same_address_is_removed_and_added(void **state
 	assert_int_equal(fixture->n_reports, 4);
 }
 
+/* The same card, pulled and plugged again between two looks: what was said of it is no longer true. */
+static void a_device_that_came_back_is_removed_and_added(void **state)
+{
+	struct registry_fixture *fixture = *state;
+
+	fake_sysfs_remove_device(fixture->fake, DISK);
+	fake_sysfs_add_device(fixture->fake, &fixture_disk);
+	assert_int_equal(registry_refresh(fixture->registry, DISK), 0);
+	fixture_reported(fixture, 0, DEVICE_REMOVED, DISK);
+	fixture_reported(fixture, 1, DEVICE_ADDED, DISK);
+	fake_sysfs_remove_device(fixture->fake, DISK);
+	fake_sysfs_add_device(fixture->fake, &fixture_disk);
+	assert_int_equal(registry_scan(fixture->registry), 0);
+	fixture_reported(fixture, 2, DEVICE_REMOVED, DISK);
+	fixture_reported(fixture, 3, DEVICE_ADDED, DISK);
+	assert_int_equal(fixture->n_reports, 4);
+}
+
 static void a_device_in_another_group_is_removed_and_added(void **state)
 {
 	struct registry_fixture *fixture = *state;
@@ -317,6 +335,7 @@ int main(void)
 		WITH_TREE(refresh_adds_a_device_that_is_new),
 		WITH_TREE(a_new_member_brings_its_regions_into_the_group),
 		WITH_TREE(another_device_at_the_same_address_is_removed_and_added),
+		WITH_TREE(a_device_that_came_back_is_removed_and_added),
 		WITH_TREE(a_device_in_another_group_is_removed_and_added),
 		WITH_TREE(a_whole_group_with_a_new_number_leaves_an_empty_one_behind),
 		WITH_TREE(a_device_whose_group_went_is_dropped),

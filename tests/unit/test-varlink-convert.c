@@ -358,6 +358,8 @@ static void assert_granted(size_t n, bool legacy)
 	lease->opener = legacy ? &opener_legacy : &opener_iommufd;
 	fill(&opened, n, legacy);
 	before = opened;
+	for (size_t i = 1; i < n; i += 2)
+		strcpy(lease->devices[i]->vf_token, "f81d4fae-7dec-41d0-a765-00a0c91e6bf6");
 	json = checked(IDL_METHOD, "Acquire", convert_grant(lease, &opened, fds, &n_fds));
 	assert_int_equal(n_fds, legacy ? 2 * n + 1 : n + 1);
 	assert_true(is_null(json, legacy ? "iommuFileDescriptor" : "containerFileDescriptor"));
@@ -367,6 +369,10 @@ static void assert_granted(size_t n, bool legacy)
 		json_object *device = json_object_array_get_idx(json_child(json, "devices"), i);
 
 		assert_text(device, "address", lease->devices[i]->id.address);
+		if (i % 2)
+			assert_text(device, "vfToken", "f81d4fae-7dec-41d0-a765-00a0c91e6bf6");
+		else
+			assert_true(is_null(device, "vfToken"));
 		assert_index(device, "deviceFileDescriptor", before.device_fd[i], fds, n_fds, used);
 		if (legacy)
 			assert_index(device, "groupFileDescriptor", before.group_fd[i], fds, n_fds, used);

@@ -4,7 +4,8 @@
 # root: debian
 # timeout: 90
 #
-# Root binds a host driver into a group that is leased: it is reported at once, and taken back when it is undone.
+# Root binds a host driver into a group that is leased: by OnViolation=log it is reported at once, and taken back when it is
+# undone.
 
 . /payload/guest/iommud.sh
 start_iommud
@@ -16,6 +17,7 @@ User=bob
 [Grant]
 Action=allow
 GroupScope=whole
+OnViolation=log
 END
 unbind_driver "$MF_NIC"
 unbind_driver "$MF_NVME"

@@ -22,7 +22,7 @@ start_iommud()
 watch_events()
 {
 	: >"$events"
-	iommuctl monitor --json >>"$events" &
+	without_holds iommuctl monitor --json >>"$events" &
 	watcher=$!
 	wait_line "$events" '"subscribed"' 20 >/dev/null
 }
@@ -119,14 +119,9 @@ hold()
 	rm -f "$state/$name.in"
 	mkfifo "$state/$name.in"
 	: >"$state/$name.out"
-	(
-		# The other holders' stdin must end when we close it.
-		for fd in "${hold_fd[@]}"; do
-			exec {fd}>&-
-		done
-		exec setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" \
-			<"$state/$name.in" >>"$state/$name.out"
-	) &
+	# The other holders' stdin must end when we close it.
+	without_holds setpriv --reuid="$user" --regid="$user" --init-groups --reset-env "$@" \
+		<"$state/$name.in" >>"$state/$name.out" &
 	holder[$name]=$!
 	exec {fd}>"$state/$name.in"
 	hold_fd[$name]=$fd
@@ -150,6 +145,17 @@ hold_lease()
 	line=$(wait_held "$name" '"lease":')
 	lease=${line#*'"lease":'}
 	lease=${lease%%,*}
+}
+
+# without_holds COMMAND ARG...: becomes the command (so: in the background), without what keeps the stdins of holders open
+without_holds()
+{
+	local fd
+
+	for fd in "${hold_fd[@]}"; do
+		exec {fd}>&-
+	done
+	exec "$@"
 }
 
 # let_go NAME: its stdin ends, and then so does it
@@ -227,4 +233,61 @@ state_of()
 
 	state=$(iommuctl describe --json "$1" | sed -n 's/.*"state": *"\([a-z]*\)".*/\1/p')
 	echo "${state:-free}"
+}
+
+# set_config <TEXT: iommud.conf, in force when this returns, and the former one when the case ends
+set_config()
+{
+	cp /etc/iommud/iommud.conf "$state/iommud.conf"
+	defer drop_config
+	cat >/etc/iommud/iommud.conf
+	systemctl restart iommud-helper iommud
+}
+
+drop_config()
+{
+	cp "$state/iommud.conf" /etc/iommud/iommud.conf
+	systemctl restart iommud-helper iommud
+}
+
+# ---- a driver that does not let go ----
+
+# block_remove ADDRESS...: puts the devices on a driver whose remove() waits until let_remove
+block_remove()
+{
+	local address
+
+	modprobe block-remove
+	defer rmmod block_remove
+	for address; do
+		bind_driver "$address" block-remove
+	done
+	defer let_remove
+}
+
+let_remove()
+{
+	echo N >/sys/module/block_remove/parameters/blocking
+}
+
+# wait_blocked ADDRESS: until somebody waits in its remove(); mark_journal before
+wait_blocked()
+{
+	wait_journal "$1: remove() waits" _TRANSPORT=kernel >/dev/null
+}
+
+# assert_blocked ADDRESS: and nobody has let go of it since
+assert_blocked()
+{
+	[[ $(journal_since _TRANSPORT=kernel) != *"$1: remove() goes on"* ]] || fail "$1 does not block any more"
+}
+
+# call_acquire NAME USER ADDRESS: asks in the background; the answer goes to $state/NAME.answer, the process is ${asker[NAME]}
+declare -A asker
+call_acquire()
+{
+	spawn_as "$2" varlinkctl -j call /run/iommud/io.iommud io.iommud.Acquire "{\"devices\":[\"$3\"]}" \
+		>"$state/$1.answer" 2>&1
+	# shellcheck disable=SC2034 # for the caller
+	asker[$1]=$spawned
 }
