@@ -13,5 +13,4 @@
 
 at_every_step workers kill write,exit
 at_every_step helper kill write,clone
-at_every_step broker kill sendmsg,send
 note "$points points"
