@@ -148,7 +148,6 @@ void broker_resync(struct broker *broker)
 
 	if (r < 0)
 		log_error("sysfs could not be scanned after events were lost: %s", strerror(-r));
-	violation_examine_all(broker);
 	event_publish(broker, LOG_NOTICE,
 		      (struct broker_event){ .name = "resynced",
 					     .group = -1,

@@ -243,11 +243,13 @@ static void a_client_that_goes_meanwhile_leaves_nothing_parked(void **state)
 
 	rig->fake.hold = true;
 	driver_comes(rig, SLOT_NIC, "e1000");
+	rig->fake.hold = false;
 	peer_free(bob);
 	rig_settle(rig);
 	/* The device's own way back is not held up by it, but the lease waits for both. */
 	assert_int_equal(rig->fake.n_requests[HELPER_RESTORE], 1);
-	rig->fake.hold = false;
+	assert_string_equal(rig_driver(rig, SLOT_EDU), "");
+	assert_int_equal(rig_state(rig, rig->outcome.lease), LEASE_RELEASING);
 	fake_helper_release(&rig->fake);
 	rig_settle(rig);
 	assert_int_equal(rig->fake.n_requests[HELPER_RESTORE], 2);
