@@ -23,11 +23,6 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(WRAPPER) $(TEST_LIB) $(HELP
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
-# The daemon's parts, for their own tests only.
-$(BUILD)/tests/unit/test-daemon-%: $(BUILD)/obj/tests/unit/test-daemon-%.o $(TEST_LIB) $(DAEMON_OBJECTS) $(CORE)
-	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
-
 # iommuctl's parts, for their own tests only: they are no library.
 $(BUILD)/tests/unit/test-iommuctl-%: $(BUILD)/obj/tests/unit/test-iommuctl-%.o $(TEST_LIB) \
 		$(filter-out %/main.o,$(IOMMUCTL_OBJECTS)) $(BUILD)/libiommud.a $(CORE)

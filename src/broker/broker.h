@@ -146,6 +146,8 @@ struct lease *broker_group_holder(const struct broker *broker, unsigned int grou
  * broker leases nothing.
  */
 const char *broker_host_driver(const struct broker *broker, const struct device *device);
+/* What policy is asked of a device. Texts are borrowed. A NULL broker leases nothing. */
+struct policy_subject broker_policy_subject(const struct broker *broker, const struct device *device);
 /* The group's verdict now, label conflicts included. 0 or -ENOMEM; the caller clears it. */
 int broker_judge_group(struct broker *broker, const struct group *group, struct verdict *ret);
 

@@ -71,3 +71,12 @@ const char *broker_host_driver(const struct broker *broker, const struct device 
 
 	return leased ? leased->driver : device->driver;
 }
+
+struct policy_subject broker_policy_subject(const struct broker *broker, const struct device *device)
+{
+	return (struct policy_subject){
+		.id = &device->id,
+		.driver = broker_host_driver(broker, device),
+		.physical_function = device->physical_function,
+	};
+}

@@ -94,7 +94,7 @@ int judge_refresh(struct broker *broker, const char *const *devices, const char 
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret)
 {
-	const struct policy_subject subject = { .id = &device->id, .driver = broker_host_driver(broker, device) };
+	const struct policy_subject subject = broker_policy_subject(broker, device);
 
 	policy_decide(broker->policy, &subject, identity, ret);
 }

@@ -42,8 +42,7 @@ int labels_find_conflict(const struct policy *policy, const struct broker *broke
 	if (!members)
 		return -ENOMEM;
 	list_for_each(device, &group->devices, group_link)
-		members[n++] =
-			(struct policy_subject){ .id = &device->id, .driver = broker_host_driver(broker, device) };
+		members[n++] = broker_policy_subject(broker, device);
 	if (!policy_find_label_conflict(policy, members, n, &conflict))
 		return 0;
 	describe(&conflict, members, group->id, ret);

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "daemon/check.h"
 #include "daemon/manager.h"
 #include "util/log.h"
 
-#define DEFAULT_CONFIG "/etc/iommud/iommud.conf"
+/* The helper would answer later than we do, and what it found out would reach nobody. */
+static void check_timeouts(const struct config *config)
+{
+	if (config->prepare_timeout_usec <= config->worker_timeout_usec)
+		log_warning(
+			"PrepareTimeoutSec= of iommud.conf is not longer than WorkerTimeoutSec=: clients whose device a "
+			"driver does not let go of will not be told at which step, nor by whom it is held");
+}
 
 static int load_config(const struct options *options, struct config *config)
 {
-	const char *path = options->config ? options->config : DEFAULT_CONFIG;
-	int r;
+	int r = config_start(options->config, config);
 
-	config_set_defaults(config);
-	r = config_load(path, config);
-	if (r == -ENOENT && !options->config)
-		return 0;
-	if (r < 0 && r != -EINVAL)
-		log_error("%s: %s", path, strerror(-r));
+	if (r == 0)
+		check_timeouts(config);
 	return r;
 }
 

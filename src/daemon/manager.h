@@ -6,8 +6,8 @@
 #ifndef IOMMUD_DAEMON_MANAGER_H
 #define IOMMUD_DAEMON_MANAGER_H
 
-#include "daemon/config.h"
 #include "daemon/options.h"
+#include "util/config.h"
 
 struct manager;
 

@@ -111,7 +111,9 @@ static bool judge_client(const struct authority *authority, const struct authori
 			 const struct identity *client, struct policy_decision *decision, struct authority_answer *ret)
 {
 	const struct device_state *snapshot = device->snapshot;
-	const struct policy_subject subject = { .id = &snapshot->id, .driver = snapshot->driver };
+	const struct policy_subject subject = { .id = &snapshot->id,
+						.driver = snapshot->driver,
+						.physical_function = device->facts->physical_function };
 
 	*decision = (struct policy_decision){ .action = POLICY_DENY };
 	authority->decide(authority->policy, &subject, client, decision);

@@ -18,7 +18,7 @@ struct helper_options {
 	const char *modules; /* the folder of the kernel's modules; NULL: the system's */
 	const char *const *policy_dirs; /* NULL-terminated, highest priority first */
 	bool policy_any_owner;
-	unsigned int worker_timeout; /* seconds */
+	uint64_t worker_timeout_usec;
 	unsigned int max_workers;
 	uid_t broker_uid;
 };

@@ -55,7 +55,7 @@ struct job *job_new(struct helper *helper, enum job_phase phase, uint64_t connec
 	job->phase = phase;
 	job->connection = connection;
 	job->serial = serial;
-	job->deadline = helper_now() + (uint64_t)helper->options.worker_timeout * 1000000000;
+	job->deadline = helper_now() + helper->options.worker_timeout_usec * 1000;
 	job->client_fd = -1;
 	job->worker = (struct worker)WORKER_INIT;
 	snprintf(job->address, sizeof(job->address), "%s", address);

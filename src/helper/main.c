@@ -16,12 +16,11 @@
 #include "helper/server.h"
 #include "hw/helper-wire.h"
 #include "util/cleanup.h"
+#include "util/config.h"
 #include "util/fileio.h"
 #include "util/log.h"
 
 #define POLICY_DIRS_MAX 16
-#define TIMEOUT_MAX 3600
-#define WORKERS_MAX 256
 
 struct arguments {
 	const char *socket;
@@ -29,6 +28,9 @@ struct arguments {
 	const char *journal;
 	const char *sysfs;
 	const char *dev;
+	const char *config; /* NULL: the system's */
+	unsigned int worker_timeout; /* seconds; 0: as iommud.conf says, and so is the next */
+	unsigned int max_workers;
 	const char *policy_dirs[POLICY_DIRS_MAX + 1];
 	size_t n_policy_dirs;
 	bool done; /* --help, --version */
@@ -48,8 +50,9 @@ static const char help[] =
 	"  --modules DIR         the kernel's modules (default those of the running kernel)\n"
 	"  --policy DIR          a folder of policy files instead of the system's; may be repeated, highest first\n"
 	"  --policy-any-owner    take policy files of any owner (for development)\n"
-	"  --worker-timeout SEC  answer after this time, whatever a driver does (default 30)\n"
-	"  --max-workers N       jobs at a time, blocked ones included (default 16)\n"
+	"  --config FILE         read this instead of /etc/iommud/iommud.conf\n"
+	"  --worker-timeout SEC  answer after this time, whatever a driver does (instead of WorkerTimeoutSec= there)\n"
+	"  --max-workers N       jobs at a time, blocked ones included (instead of MaxWorkers= there)\n"
 	"  --version, --help\n";
 
 enum option_code {
@@ -62,6 +65,7 @@ enum option_code {
 	OPTION_MODULES,
 	OPTION_POLICY,
 	OPTION_POLICY_ANY_OWNER,
+	OPTION_CONFIG,
 	OPTION_WORKER_TIMEOUT,
 	OPTION_MAX_WORKERS,
 	OPTION_VERSION,
@@ -78,6 +82,7 @@ static const struct option long_options[] = {
 	{ "modules", required_argument, NULL, OPTION_MODULES },
 	{ "policy", required_argument, NULL, OPTION_POLICY },
 	{ "policy-any-owner", no_argument, NULL, OPTION_POLICY_ANY_OWNER },
+	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "worker-timeout", required_argument, NULL, OPTION_WORKER_TIMEOUT },
 	{ "max-workers", required_argument, NULL, OPTION_MAX_WORKERS },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -140,10 +145,13 @@ static int apply_option(struct arguments *arguments, enum option_code code)
 	case OPTION_POLICY_ANY_OWNER:
 		arguments->options.policy_any_owner = true;
 		return 0;
+	case OPTION_CONFIG:
+		arguments->config = optarg;
+		return 0;
 	case OPTION_WORKER_TIMEOUT:
-		return parse_number("worker-timeout", optarg, TIMEOUT_MAX, &arguments->options.worker_timeout);
+		return parse_number("worker-timeout", optarg, CONFIG_WORKER_TIMEOUT_MAX, &arguments->worker_timeout);
 	case OPTION_MAX_WORKERS:
-		return parse_number("max-workers", optarg, WORKERS_MAX, &arguments->options.max_workers);
+		return parse_number("max-workers", optarg, CONFIG_WORKERS_MAX, &arguments->max_workers);
 	case OPTION_VERSION:
 		printf("iommud-helper " IOMMUD_VERSION "\n");
 		arguments->done = true;
@@ -169,6 +177,19 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* What the command line says goes before the file. */
+static int configure(struct helper *helper, const struct arguments *arguments)
+{
+	struct config config;
+	int r = config_start(arguments->config, &config);
+
+	helper->options = arguments->options;
+	helper->options.worker_timeout_usec =
+		arguments->worker_timeout ? arguments->worker_timeout * UINT64_C(1000000) : config.worker_timeout_usec;
+	helper->options.max_workers = arguments->max_workers ? arguments->max_workers : config.max_workers;
+	return r;
 }
 
 static int find_broker(const char *name, uid_t *ret)
@@ -276,10 +297,7 @@ int main(int argc, char **argv)
 		.journal = "/run/iommud-helper",
 		.sysfs = "/sys",
 		.dev = "/dev",
-		.options = { .client_socket = "/run/iommud/io.iommud",
-			     .policy_dirs = policy_default_dirs,
-			     .worker_timeout = 30,
-			     .max_workers = 16 },
+		.options = { .client_socket = "/run/iommud/io.iommud", .policy_dirs = policy_default_dirs },
 	};
 	struct helper helper = { .sysfs_fd = -1, .journal_dir_fd = -1, .dev_fd = -1 };
 	int listen_fd = -1;
@@ -290,8 +308,9 @@ int main(int argc, char **argv)
 		return 2;
 	if (arguments.done)
 		return 0;
-	helper.options = arguments.options;
-	r = set_up(&helper, &arguments, &listen_fd);
+	r = configure(&helper, &arguments);
+	if (r == 0)
+		r = set_up(&helper, &arguments, &listen_fd);
 	if (r == 0)
 		r = server_run(&helper, listen_fd);
 	if (r < 0)

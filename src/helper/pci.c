@@ -217,6 +217,9 @@ int pci_device_read_facts(const struct pci_device *device, struct pci_facts *ret
 	r = read_link_name_at(device->fd, "iommu_group", facts.group, sizeof(facts.group));
 	if (r < 0 && r != -ENOENT)
 		return r;
+	r = read_link_name_at(device->fd, "physfn", facts.physical_function, sizeof(facts.physical_function));
+	if (r < 0 && r != -ENOENT)
+		return r;
 	r = count_group(device->fd, &facts.group_size);
 	if (r < 0 && r != -ENOENT)
 		return r;

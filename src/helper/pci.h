@@ -23,6 +23,7 @@ struct pci_facts {
 	bool bridge; /* header type is not 0 */
 	bool no_iommu; /* vfio's own group without translation */
 	char group[16]; /* the number of its IOMMU group; empty: it has none */
+	char physical_function[DEVICE_ADDRESS_MAX]; /* of a virtual function; empty: it is none */
 	size_t group_size; /* devices in its IOMMU group; 0: it has none */
 };
 

@@ -9,9 +9,8 @@
 #include "policy/report.h"
 
 const char *const rule_sections[N_SECTIONS] = {
-	[SECTION_MATCH] = "Match",
-	[SECTION_CLIENT] = "Client",
-	[SECTION_GRANT] = "Grant",
+	[SECTION_MATCH] = "Match",   [SECTION_POOL] = "Pool",   [SECTION_HOST] = "Host",
+	[SECTION_CLIENT] = "Client", [SECTION_GRANT] = "Grant",
 };
 
 /* clang-format off */
@@ -21,21 +20,25 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_CLASS]   = { SECTION_MATCH,  "Class",   true, .parse_item = parse_class,   .fits = class_fits },
 	[KEY_ADDRESS] = { SECTION_MATCH,  "Address", true, .parse_item = parse_address, .fits = address_fits },
 	[KEY_DRIVER]  = { SECTION_MATCH,  "Driver",  true, .parse_item = parse_driver,  .fits = driver_fits },
+	[KEY_PHYSICAL_FUNCTION] = { SECTION_MATCH, "PhysicalFunction", true, .parse_item = parse_physical_function,
+				    .fits = physical_function_fits },
 	[KEY_USER]    = { SECTION_CLIENT, "User",    true, .parse_item = parse_user,    .fits = user_fits },
 	[KEY_GROUP]   = { SECTION_CLIENT, "Group",   true, .parse_item = parse_group,   .fits = group_fits },
-	[KEY_ACTION]      = { SECTION_GRANT, "Action",     false, .parse_grant = parse_action },
-	[KEY_GROUP_SCOPE] = { SECTION_GRANT, "GroupScope", false, .parse_grant = parse_group_scope },
-	[KEY_BYSTANDERS]  = { SECTION_GRANT, "Bystanders", false, .parse_grant = parse_bystanders },
-	[KEY_ALLOWED_DRIVERS] = { SECTION_GRANT, "AllowedDrivers", true, .parse_grant = parse_allowed_driver },
-	[KEY_BACKEND]     = { SECTION_GRANT, "Backend",    true,  .parse_grant = parse_backend },
-	[KEY_LABEL]       = { SECTION_GRANT, "Label",      false, .parse_grant = parse_label },
-	[KEY_FORCE]       = { SECTION_GRANT, "Force",      false, .parse_grant = parse_force },
-	[KEY_ON_VIOLATION] = { SECTION_GRANT, "OnViolation", false, .parse_grant = parse_on_violation },
-	[KEY_LATE_JOINER] = { SECTION_GRANT, "LateJoiner", false, .parse_grant = parse_late_joiner },
-	[KEY_ON_RELEASE_TIMEOUT] = { SECTION_GRANT, "OnReleaseTimeout", false, .parse_grant = parse_on_release_timeout },
-	[KEY_RELEASE_TIMEOUT] = { SECTION_GRANT, "ReleaseTimeoutSec", false, .parse_grant = parse_release_timeout },
-	[KEY_RESET]       = { SECTION_GRANT, "Reset",      false, .parse_grant = parse_reset },
-	[KEY_ISOLATION]   = { SECTION_GRANT, "Isolation",  false, .parse_grant = parse_isolation },
+	[KEY_POOL_NAME] = { SECTION_POOL, "Name",   false, .parse_value = parse_pool_name },
+	[KEY_NUM_VFS]   = { SECTION_HOST, "NumVFs", false, .parse_value = parse_num_vfs },
+	[KEY_ACTION]      = { SECTION_GRANT, "Action",     false, .parse_value = parse_action },
+	[KEY_GROUP_SCOPE] = { SECTION_GRANT, "GroupScope", false, .parse_value = parse_group_scope },
+	[KEY_BYSTANDERS]  = { SECTION_GRANT, "Bystanders", false, .parse_value = parse_bystanders },
+	[KEY_ALLOWED_DRIVERS] = { SECTION_GRANT, "AllowedDrivers", true, .parse_value = parse_allowed_driver },
+	[KEY_BACKEND]     = { SECTION_GRANT, "Backend",    true,  .parse_value = parse_backend },
+	[KEY_LABEL]       = { SECTION_GRANT, "Label",      false, .parse_value = parse_label },
+	[KEY_FORCE]       = { SECTION_GRANT, "Force",      false, .parse_value = parse_force },
+	[KEY_ON_VIOLATION] = { SECTION_GRANT, "OnViolation", false, .parse_value = parse_on_violation },
+	[KEY_LATE_JOINER] = { SECTION_GRANT, "LateJoiner", false, .parse_value = parse_late_joiner },
+	[KEY_ON_RELEASE_TIMEOUT] = { SECTION_GRANT, "OnReleaseTimeout", false, .parse_value = parse_on_release_timeout },
+	[KEY_RELEASE_TIMEOUT] = { SECTION_GRANT, "ReleaseTimeoutSec", false, .parse_value = parse_release_timeout },
+	[KEY_RESET]       = { SECTION_GRANT, "Reset",      false, .parse_value = parse_reset },
+	[KEY_ISOLATION]   = { SECTION_GRANT, "Isolation",  false, .parse_value = parse_isolation },
 };
 /* clang-format on */
 
@@ -54,9 +57,26 @@ enum rule_section find_section(const char *name, struct complaint *complaint)
 	if (hint)
 		complain(complaint, 0, "unknown section [%.*s]; did you mean [%s]?", quote_length(name), name, hint);
 	else
-		complain(complaint, 0, "unknown section [%.*s]; a rule is [Match], [Client], [Grant]",
+		complain(complaint, 0, "unknown section [%.*s]; there are [Match], [Pool], [Host], [Client], [Grant]",
 			 quote_length(name), name);
 	return N_SECTIONS;
+}
+
+enum rule_key section_needs(enum rule_section section)
+{
+	switch (section) {
+	case SECTION_POOL:
+		return KEY_POOL_NAME;
+	case SECTION_HOST:
+		return KEY_NUM_VFS;
+	case SECTION_GRANT:
+		return KEY_ACTION;
+	case SECTION_MATCH:
+	case SECTION_CLIENT:
+	case N_SECTIONS:
+		break;
+	}
+	return N_KEYS;
 }
 
 static void list_keys(enum rule_section section, char *buffer, size_t size)

@@ -9,7 +9,8 @@
 #include "policy/match.h"
 #include "policy/values.h"
 
-enum rule_section { SECTION_MATCH, SECTION_CLIENT, SECTION_GRANT, N_SECTIONS };
+/* In the order in which they stand. */
+enum rule_section { SECTION_MATCH, SECTION_POOL, SECTION_HOST, SECTION_CLIENT, SECTION_GRANT, N_SECTIONS };
 
 struct key {
 	enum rule_section section;
@@ -17,7 +18,7 @@ struct key {
 	bool list; /* items separated by blanks or commas, parsed one by one */
 	/* One of the two. */
 	int (*parse_item)(const char *text, struct item *ret, struct complaint *complaint);
-	int (*parse_grant)(const char *text, struct rule *rule, struct complaint *complaint);
+	int (*parse_value)(const char *text, struct rule *rule, struct complaint *complaint);
 	/* With parse_item. */
 	enum fit (*fits)(const struct item *item, const struct question *question);
 };
@@ -27,6 +28,9 @@ extern const char *const rule_sections[N_SECTIONS];
 
 /* The section of this name, or N_SECTIONS with a complaint that has the nearest name. */
 enum rule_section find_section(const char *name, struct complaint *complaint);
+
+/* The key without which the section says nothing, N_KEYS: any will do. */
+enum rule_key section_needs(enum rule_section section);
 
 /* The key of this name in the section, or N_KEYS with a complaint that has the nearest name, or the right section. */
 enum rule_key find_key(enum rule_section section, const char *name, struct complaint *complaint);

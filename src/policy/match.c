@@ -32,6 +32,8 @@ void question_init(struct question *question, const struct policy_subject *subje
 	put_hex(question->class, 6, subject->id->class);
 	put_lower(question->address, sizeof(question->address), subject->id->address);
 	question->driver = subject->driver ? subject->driver : "";
+	put_lower(question->physical_function, sizeof(question->physical_function),
+		  subject->physical_function ? subject->physical_function : "");
 	question->client = client;
 }
 
@@ -87,6 +89,11 @@ enum fit driver_fits(const struct item *item, const struct question *question)
 	return text_fits(item, question->driver);
 }
 
+enum fit physical_function_fits(const struct item *item, const struct question *question)
+{
+	return text_fits(item, question->physical_function);
+}
+
 enum fit user_fits(const struct item *item, const struct question *question)
 {
 	uid_t uid = question->client->uid;
@@ -109,9 +116,8 @@ enum fit group_fits(const struct item *item, const struct question *question)
 	return item->kind == ITEM_ANY || item->number == client->gid ? FIT_YES : FIT_NO;
 }
 
-static enum fit condition_fits(const struct rule *rule, enum rule_key key, const struct question *question)
+static enum fit condition_fits(const struct condition *condition, enum rule_key key, const struct question *question)
 {
-	const struct condition *condition = &rule->conditions[key];
 	enum fit best = condition->n == 0 ? FIT_YES : FIT_NO;
 
 	for (size_t i = 0; i < condition->n && best != FIT_YES; i++) {
@@ -123,12 +129,17 @@ static enum fit condition_fits(const struct rule *rule, enum rule_key key, const
 	return best;
 }
 
-bool rule_fits_device(const struct rule *rule, const struct question *question)
+bool match_fits_device(const struct condition *match, const struct question *question)
 {
-	for (enum rule_key key = 0; key < FIRST_CLIENT_CONDITION; key++)
-		if (condition_fits(rule, key, question) != FIT_YES)
+	for (enum rule_key key = 0; key < N_MATCH_CONDITIONS; key++)
+		if (condition_fits(&match[key], key, question) != FIT_YES)
 			return false;
 	return true;
+}
+
+bool rule_fits_device(const struct rule *rule, const struct question *question)
+{
+	return match_fits_device(rule->conditions, question);
 }
 
 enum fit rule_fits_client(const struct rule *rule, const struct question *question)
@@ -136,7 +147,7 @@ enum fit rule_fits_client(const struct rule *rule, const struct question *questi
 	enum fit worst = FIT_YES;
 
 	for (enum rule_key key = FIRST_CLIENT_CONDITION; key < N_CONDITIONS; key++) {
-		enum fit fit = condition_fits(rule, key, question);
+		enum fit fit = condition_fits(&rule->conditions[key], key, question);
 
 		if (fit == FIT_NO)
 			return FIT_NO;

@@ -12,6 +12,7 @@ struct question {
 	char class[7];
 	char address[DEVICE_ADDRESS_MAX]; /* lower-case */
 	const char *driver; /* empty: none */
+	char physical_function[DEVICE_ADDRESS_MAX]; /* lower-case; empty: none */
 	const struct identity *client; /* borrowed; not looked at for the conditions of [Match] */
 };
 
@@ -24,7 +25,8 @@ enum fit {
 
 void question_init(struct question *question, const struct policy_subject *subject, const struct identity *client);
 
-/* All conditions of [Match]. These are never unknown. */
+/* All N_MATCH_CONDITIONS conditions of a [Match]. These are never unknown. */
+bool match_fits_device(const struct condition *match, const struct question *question);
 bool rule_fits_device(const struct rule *rule, const struct question *question);
 enum fit rule_fits_client(const struct rule *rule, const struct question *question);
 
@@ -34,6 +36,7 @@ enum fit device_fits(const struct item *item, const struct question *question);
 enum fit class_fits(const struct item *item, const struct question *question);
 enum fit address_fits(const struct item *item, const struct question *question);
 enum fit driver_fits(const struct item *item, const struct question *question);
+enum fit physical_function_fits(const struct item *item, const struct question *question);
 enum fit user_fits(const struct item *item, const struct question *question);
 enum fit group_fits(const struct item *item, const struct question *question);
 

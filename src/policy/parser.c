@@ -8,9 +8,11 @@
 #include "policy/parser.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "policy/keys.h"
+#include "policy/marks.h"
 #include "util/cleanup.h"
 #include "util/ini.h"
 
@@ -33,7 +35,7 @@ struct parser {
 	bool key_seen[N_KEYS]; /* in the current section, well-formed or not */
 	struct report_place key_places[N_KEYS];
 	bool section_empty;
-	bool action_given; /* or meant, where a line can't be read */
+	bool need_given; /* what section_needs() says; or meant, where a line can't be read */
 	bool denies; /* by a well-formed Action= */
 };
 
@@ -79,7 +81,7 @@ static void check_bystander_keys(struct parser *parser)
 static void check_grant(struct parser *parser)
 {
 	check_bystander_keys(parser);
-	if (!parser->action_given)
+	if (!parser->need_given)
 		fail(parser, &parser->section_places[SECTION_GRANT], "[Grant] without Action=allow or Action=deny");
 	if (!parser->rule.backends && !parser->denies)
 		parser->rule.backends = POLICY_BACKEND_ANY;
@@ -100,6 +102,15 @@ static void end_section(struct parser *parser)
 			fail(parser, &parser->section_places[SECTION_MATCH],
 			     "[Match] is empty; one that shall fit every device says Address=*");
 		break;
+	case SECTION_POOL:
+		if (!parser->need_given)
+			fail(parser, &parser->section_places[SECTION_POOL], "[Pool] without Name=, the pool's name");
+		break;
+	case SECTION_HOST:
+		if (!parser->need_given)
+			fail(parser, &parser->section_places[SECTION_HOST],
+			     "[Host] without NumVFs=, the number of virtual functions");
+		break;
 	case SECTION_CLIENT:
 		if (parser->section_empty)
 			fail(parser, &parser->section_places[SECTION_CLIENT],
@@ -115,8 +126,15 @@ static void end_section(struct parser *parser)
 	memset(parser->key_seen, 0, sizeof(parser->key_seen));
 }
 
+static bool has_marks(const struct parser *parser)
+{
+	return parser->section_seen[SECTION_POOL] || parser->section_seen[SECTION_HOST];
+}
+
 static void check_sections(struct parser *parser)
 {
+	if (!parser->section_seen[SECTION_CLIENT] && has_marks(parser))
+		return;
 	if (!parser->section_seen[SECTION_CLIENT])
 		disorder(parser, &parser->section_places[SECTION_MATCH],
 			 "this rule has no [Client] and no [Grant]; a rule is [Match], [Client], [Grant]");
@@ -125,12 +143,22 @@ static void check_sections(struct parser *parser)
 			 "this rule has no [Grant]; a rule is [Match], [Client], [Grant]");
 }
 
+/* Of one run: a mark, a rule, or both. */
+static int keep_rule(struct parser *parser)
+{
+	int r = has_marks(parser) ? policy_add_mark(parser->policy, &parser->rule) : 0;
+
+	if (r == 0 && parser->section_seen[SECTION_GRANT])
+		r = policy_add_rule(parser->policy, &parser->rule);
+	return r;
+}
+
 static void end_rule(struct parser *parser)
 {
 	end_section(parser);
 	if (parser->open && !parser->disordered)
 		check_sections(parser);
-	if (parser->open && !parser->broken && policy_add_rule(parser->policy, &parser->rule) < 0)
+	if (parser->open && !parser->broken && keep_rule(parser) < 0)
 		parser->report->fault = -ENOMEM;
 	rule_clear(&parser->rule);
 	memset(parser->section_seen, 0, sizeof(parser->section_seen));
@@ -151,12 +179,38 @@ static void begin_rule(struct parser *parser, const struct report_place *place)
 	};
 }
 
+/* Of [Pool] and [Host], which stand behind [Match] and before [Client]. */
+static void order_mark(struct parser *parser, enum rule_section section, const struct report_place *place)
+{
+	bool behind = parser->section_seen[SECTION_GRANT];
+	char message[120];
+
+	if (!parser->open || behind) {
+		begin_rule(parser, place);
+		snprintf(message, sizeof(message), "[%s] without a [Match] before it, which says for which devices",
+			 rule_sections[section]);
+	} else if (parser->section_seen[section]) {
+		snprintf(message, sizeof(message), "second [%s] behind one [Match]; give it a [Match] of its own",
+			 rule_sections[section]);
+	} else if (parser->section_seen[SECTION_CLIENT]) {
+		snprintf(message, sizeof(message), "[%s] behind [Client]; it stands between [Match] and [Client]",
+			 rule_sections[section]);
+	} else {
+		return;
+	}
+	disorder(parser, place, message);
+}
+
 /* Whether `section` may come now; says it if not. May begin a new rule. */
 static void order_section(struct parser *parser, enum rule_section section, const struct report_place *place)
 {
 	switch (section) {
 	case SECTION_MATCH:
 		begin_rule(parser, place);
+		break;
+	case SECTION_POOL:
+	case SECTION_HOST:
+		order_mark(parser, section, place);
 		break;
 	case SECTION_CLIENT:
 		if (!parser->open || parser->section_seen[SECTION_GRANT]) {
@@ -190,7 +244,7 @@ static void on_section(void *userdata, const struct ini_place *ini_place, const 
 
 	end_section(parser);
 	if (section == N_SECTIONS) {
-		/* It may have been meant for any of the three, but behind a [Grant] only for the next rule's. */
+		/* It may have been meant for any of them, but behind a [Grant] only for the next rule's. */
 		if (!parser->open || parser->section_seen[SECTION_GRANT])
 			begin_rule(parser, &place);
 		disorder(parser, &place, complaint.message);
@@ -201,7 +255,7 @@ static void on_section(void *userdata, const struct ini_place *ini_place, const 
 	parser->section_seen[section] = true;
 	parser->section_places[section] = place;
 	parser->section_empty = true;
-	parser->action_given = false;
+	parser->need_given = false;
 	parser->denies = false;
 }
 
@@ -210,8 +264,8 @@ static int parse_text(struct parser *parser, enum rule_key key, const char *text
 	struct item item = {};
 	int r;
 
-	if (rule_keys[key].parse_grant)
-		return rule_keys[key].parse_grant(text, &parser->rule, complaint);
+	if (rule_keys[key].parse_value)
+		return rule_keys[key].parse_value(text, &parser->rule, complaint);
 	r = rule_keys[key].parse_item(text, &item, complaint);
 	if (r < 0)
 		return r;
@@ -272,7 +326,7 @@ static void on_value(void *userdata, const struct ini_place *key_place, const ch
 	struct parser *parser = userdata;
 	struct report_place at_key = report_place(parser, key_place), at_value = report_place(parser, value_place);
 	struct complaint complaint;
-	enum rule_key key;
+	enum rule_key key, need = section_needs(parser->section);
 
 	if (parser->section == N_SECTIONS)
 		return;
@@ -280,10 +334,10 @@ static void on_value(void *userdata, const struct ini_place *key_place, const ch
 	key = find_key(parser->section, name, &complaint);
 	if (key == N_KEYS) {
 		fail(parser, &at_key, complaint.message);
-		parser->action_given |= complaint.meant == KEY_ACTION;
+		parser->need_given |= complaint.meant == need;
 		return;
 	}
-	parser->action_given |= key == KEY_ACTION;
+	parser->need_given |= key == need;
 	if (is_repeated(parser, key, &at_key))
 		return;
 	if (value[strspn(value, SEPARATORS)] == '\0') {
@@ -303,7 +357,7 @@ static void on_error(void *userdata, const struct ini_place *ini_place, const ch
 
 	/* The line may have been the key that the section lacks. */
 	parser->section_empty = false;
-	parser->action_given = true;
+	parser->need_given = true;
 	fail(parser, &place, message);
 }
 

@@ -4,6 +4,8 @@
  * policy, device and client. Broker and helper each load their own copy and compare digests. Not thread-safe to load,
  * thread-safe to ask.
  *
+ * Beside rules, files name pools of devices, and how many virtual functions a device is to have.
+ *
  * Fails closed: a set with one error is not loaded at all, an identity that is missing matches no allow, and what no rule
  * fits is denied.
  */
@@ -78,6 +80,7 @@ struct policy_conduct {
 };
 
 #define POLICY_RELEASE_TIMEOUT_SEC 30 /* the default */
+#define POLICY_POOL_NAME_MAX 63
 
 enum policy_backend {
 	POLICY_BACKEND_IOMMUFD = 1 << 0,
@@ -119,10 +122,11 @@ struct policy_decision {
 	char reason[256]; /* one sentence for people: which rule decided and why, or that none fits */
 };
 
-/* What is asked about. `driver` may be empty. */
+/* What is asked about. `driver` may be empty, or NULL. */
 struct policy_subject {
 	const struct device_id *id;
 	const char *driver;
+	const char *physical_function; /* its address; empty or NULL: the device is no virtual function */
 };
 
 /*
@@ -156,6 +160,23 @@ size_t policy_n_rules(const struct policy *policy);
  */
 void policy_decide(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
 		   struct policy_decision *ret);
+
+/* Whether any file names such a pool. */
+bool policy_pool_exists(const struct policy *policy, const char *pool);
+/* Whether the device belongs to it. Who may have it is for policy_decide(). */
+bool policy_pool_contains(const struct policy *policy, const char *pool, const struct policy_subject *subject);
+/*
+ * The pools that the device belongs to, each once, in the order of files and lines: `cursor` begins at 0, NULL is the end.
+ * Borrowed from the policy.
+ */
+const char *policy_next_pool(const struct policy *policy, const struct policy_subject *subject, size_t *cursor);
+
+/*
+ * How many virtual functions the device is to have, by the first [Host] that fits; its file and line are in *file and
+ * *line (borrowed). 0: no file says; also for what is a virtual function itself.
+ */
+unsigned int policy_num_vfs(const struct policy *policy, const struct policy_subject *subject, const char **file,
+			    unsigned int *line);
 
 /*
  * Static labels of a group must agree (two members that one client would get under different labels make the group

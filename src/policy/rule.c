@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/marks.h"
 #include "util/cleanup.h"
 
 int policy_new_empty(struct policy **ret)
@@ -28,9 +29,12 @@ struct policy *policy_free(struct policy *policy)
 		return NULL;
 	for (size_t i = 0; i < policy->n_rules; i++)
 		rule_clear(&policy->rules[i]);
+	for (size_t i = 0; i < policy->n_marks; i++)
+		mark_clear(&policy->marks[i]);
 	for (size_t i = 0; i < policy->n_files; i++)
 		free(policy->files[i]);
 	free(policy->rules);
+	free(policy->marks);
 	free(policy->files);
 	free(policy->client_kinds);
 	free(policy);
@@ -94,7 +98,7 @@ void item_clear(struct item *item)
 	*item = (struct item){};
 }
 
-static void condition_clear(struct condition *condition)
+void condition_clear(struct condition *condition)
 {
 	for (size_t i = 0; i < condition->n; i++)
 		item_clear(&condition->items[i]);
@@ -110,7 +114,37 @@ void rule_clear(struct rule *rule)
 		free(*driver);
 	free(rule->allowed_drivers);
 	free(rule->label);
+	free(rule->pool);
 	*rule = (struct rule){};
+}
+
+static int item_copy(const struct item *item, struct item *ret)
+{
+	*ret = *item;
+	if (!item->text)
+		return 0;
+	ret->text = strndup(item->text, item->number);
+	return ret->text ? 0 : -ENOMEM;
+}
+
+int condition_copy(const struct condition *condition, struct condition *ret)
+{
+	struct condition copy = {};
+
+	for (size_t i = 0; i < condition->n; i++) {
+		struct item item;
+		int r = item_copy(&condition->items[i], &item);
+
+		if (r == 0)
+			r = condition_add(&copy, &item);
+		if (r < 0) {
+			item_clear(&item);
+			condition_clear(&copy);
+			return r;
+		}
+	}
+	*ret = copy;
+	return 0;
 }
 
 bool condition_is_any(const struct condition *condition)

@@ -21,10 +21,13 @@ enum rule_key {
 	KEY_CLASS,
 	KEY_ADDRESS,
 	KEY_DRIVER,
+	KEY_PHYSICAL_FUNCTION,
 	KEY_USER,
 	KEY_GROUP,
 	N_CONDITIONS,
-	KEY_ACTION = N_CONDITIONS,
+	KEY_POOL_NAME = N_CONDITIONS,
+	KEY_NUM_VFS,
+	KEY_ACTION,
 	KEY_GROUP_SCOPE,
 	KEY_BYSTANDERS,
 	KEY_ALLOWED_DRIVERS,
@@ -44,7 +47,7 @@ enum rule_key {
 
 enum item_kind {
 	ITEM_ANY, /* `*` */
-	ITEM_ABSENT, /* the word `none`: there is no driver */
+	ITEM_ABSENT, /* the word `none`: there is no driver, no physical function */
 	ITEM_EXACT,
 	ITEM_PREFIX,
 	ITEM_GLOB,
@@ -63,6 +66,17 @@ struct condition {
 	size_t n;
 };
 
+#define N_MATCH_CONDITIONS FIRST_CLIENT_CONDITION
+
+/* What [Pool] and [Host] say of the devices that the [Match] of their run fits. Gives nobody anything. */
+struct mark {
+	struct condition match[N_MATCH_CONDITIONS];
+	unsigned int file; /* index in policy::files */
+	unsigned int line; /* of the [Match] */
+	char *pool; /* NULL: none */
+	unsigned int num_vfs; /* 0: not said */
+};
+
 struct rule {
 	struct condition conditions[N_CONDITIONS];
 	unsigned int file; /* index in policy::files */
@@ -77,6 +91,8 @@ struct rule {
 	char *label;
 	bool force;
 	struct policy_conduct conduct;
+	char *pool; /* of the same run, for its mark; NULL: none */
+	unsigned int num_vfs; /* the same */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 
@@ -91,6 +107,8 @@ struct policy {
 	size_t n_files;
 	struct rule *rules;
 	size_t n_rules;
+	struct mark *marks; /* in the order of files and lines */
+	size_t n_marks;
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
 	bool labels_differ; /* not all allowing rules give one label: only then members of a group can disagree */
@@ -106,6 +124,10 @@ int policy_add_rule(struct policy *policy, struct rule *rule);
 /* Moves the item in, on success; ITEM_ANY replaces all others, and others are dropped once it is there. -ENOMEM. */
 int condition_add(struct condition *condition, struct item *item);
 bool condition_is_any(const struct condition *condition);
+
+/* Copies into an empty one. -ENOMEM, then it is empty still. */
+int condition_copy(const struct condition *condition, struct condition *ret);
+void condition_clear(struct condition *condition);
 
 void item_clear(struct item *item);
 void rule_clear(struct rule *rule);

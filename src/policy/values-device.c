@@ -166,6 +166,14 @@ int parse_address(const char *text, struct item *ret, struct complaint *complain
 	return make_text_item(ITEM_EXACT, text, true, ret);
 }
 
+int parse_physical_function(const char *text, struct item *ret, struct complaint *complaint)
+{
+	if (strcmp(text, "none") != 0)
+		return parse_address(text, ret, complaint);
+	*ret = (struct item){ .kind = ITEM_ABSENT };
+	return 0;
+}
+
 int check_driver_name(const char *text, struct complaint *complaint)
 {
 	for (size_t i = 0; text[i]; i++)

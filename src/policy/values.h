@@ -30,8 +30,13 @@ int parse_device(const char *text, struct item *ret, struct complaint *complaint
 int parse_class(const char *text, struct item *ret, struct complaint *complaint);
 int parse_address(const char *text, struct item *ret, struct complaint *complaint);
 int parse_driver(const char *text, struct item *ret, struct complaint *complaint);
+int parse_physical_function(const char *text, struct item *ret, struct complaint *complaint);
 int parse_user(const char *text, struct item *ret, struct complaint *complaint);
 int parse_group(const char *text, struct item *ret, struct complaint *complaint);
+
+/* Values of [Pool] and [Host], put into the rule for its mark. values-mark.c. */
+int parse_pool_name(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_num_vfs(const char *text, struct rule *rule, struct complaint *complaint);
 
 /* Values of [Grant], put into the rule; Backend and AllowedDrivers once an item. values-grant.c. */
 int parse_action(const char *text, struct rule *rule, struct complaint *complaint);

@@ -47,6 +47,18 @@ static void ask(const struct policy *policy, const struct policy_subject *subjec
 	REQUIRE(decision.label || decision.label_kind == POLICY_LABEL_NONE);
 }
 
+static void ask_marks(const struct policy *policy, const struct policy_subject *subject)
+{
+	const char *pool, *file;
+	unsigned int line;
+	size_t cursor = 0;
+
+	while ((pool = policy_next_pool(policy, subject, &cursor)))
+		REQUIRE(policy_pool_exists(policy, pool) && policy_pool_contains(policy, pool, subject));
+	if (policy_num_vfs(policy, subject, &file, &line))
+		REQUIRE(file && line > 0);
+}
+
 static void use(const struct policy *policy)
 {
 	struct policy_label_conflict conflict;
@@ -54,6 +66,8 @@ static void use(const struct policy *policy)
 
 	for (size_t i = 0; i < N_DEVICES; i++) {
 		members[i] = (struct policy_subject){ .id = &devices[i], .driver = i == 0 ? "e1000e" : "" };
+		members[i].physical_function = i == 1 ? "0000:65:00.0" : NULL;
+		ask_marks(policy, &members[i]);
 		ask(policy, &members[i], 0, NULL);
 		ask(policy, &members[i], 1000, "label");
 		ask(policy, &members[i], (uid_t)-1, NULL);

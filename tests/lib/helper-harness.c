@@ -194,16 +194,16 @@ void harness_write_policy(struct harness *harness, const char *text)
 static __attribute__((noreturn)) void exec_helper(const struct harness *harness)
 {
 	const char *build = getenv("IOMMUD_BUILD");
-	char program[256], journal[96], policy[96];
+	char program[256], journal[96], policy[96], config[96];
 
 	snprintf(program, sizeof(program), "%s/iommud-helper", build ? build : "build");
 	snprintf(journal, sizeof(journal), "%s/journal", harness->dir);
 	snprintf(policy, sizeof(policy), "%s/policy", harness->dir);
+	snprintf(config, sizeof(config), "%s/iommud.conf", harness->dir);
 	setpgid(0, 0);
-	execl(program, program, "--socket", harness->socket_path, "--broker-user", BROKER_USER, "--client-socket",
-	      harness->client_path, "--journal", journal, "--sysfs", fuse_sysfs_path(harness->sysfs), "--policy",
-	      policy, "--policy-any-owner", "--worker-timeout", harness->timeout ? harness->timeout : "30",
-	      "--max-workers", harness->max_workers ? harness->max_workers : "16", NULL);
+	execl(program, program, "--config", config, "--socket", harness->socket_path, "--broker-user", BROKER_USER,
+	      "--client-socket", harness->client_path, "--journal", journal, "--sysfs", fuse_sysfs_path(harness->sysfs),
+	      "--policy", policy, "--policy-any-owner", NULL);
 	perror(program);
 	_exit(127);
 }
@@ -233,8 +233,25 @@ static void wait_ready(struct harness *harness)
 	} while (!strstr(text, "READY=1"));
 }
 
+static void write_config(const struct harness *harness)
+{
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/iommud.conf", harness->dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs("[Helper]\n", file);
+	if (harness->timeout)
+		fprintf(file, "WorkerTimeoutSec=%s\n", harness->timeout);
+	if (harness->max_workers)
+		fprintf(file, "MaxWorkers=%s\n", harness->max_workers);
+	assert_int_equal(fclose(file), 0);
+}
+
 void harness_start_helper(struct harness *harness)
 {
+	write_config(harness);
 	harness->helper = fork();
 	assert_true(harness->helper >= 0);
 	if (harness->helper == 0)

@@ -45,8 +45,8 @@ struct harness {
 	int broker; /* connection to the helper */
 	uint64_t serial;
 	uint8_t digest[DIGEST_SIZE];
-	const char *timeout; /* for the next start; NULL: the default */
-	const char *max_workers;
+	const char *timeout; /* WorkerTimeoutSec= for the next start; NULL: the default */
+	const char *max_workers; /* MaxWorkers=, likewise */
 };
 
 /* 0, or skips the test where there is no FUSE or no root. */

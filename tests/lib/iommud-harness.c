@@ -194,7 +194,7 @@ static const char *program_path(char path[256], const char *name)
 
 static __attribute__((noreturn)) void exec_helper(const struct machine *machine)
 {
-	char program[256], socket_path[128], journal[128], policy[128];
+	char program[256], socket_path[128], journal[128], policy[128], config[128];
 
 	program_path(program, "iommud-helper");
 	setpgid(0, 0);
@@ -203,7 +203,8 @@ static __attribute__((noreturn)) void exec_helper(const struct machine *machine)
 	execl(program, program, "--socket", path_of(machine, socket_path, "helper"), "--broker-user", "nobody",
 	      "--client-socket", machine->socket, "--journal", path_of(machine, journal, "journal"), "--sysfs",
 	      fuse_sysfs_path(machine->sysfs), "--policy", path_of(machine, policy, "policy"), "--policy-any-owner",
-	      "--worker-timeout", machine->worker_timeout ? machine->worker_timeout : "30", NULL);
+	      "--config", path_of(machine, config, "iommud.conf"), machine->worker_timeout ? "--worker-timeout" : NULL,
+	      machine->worker_timeout, NULL);
 	_exit(127);
 }
 
@@ -245,6 +246,7 @@ static void wait_ready(struct machine *machine, pid_t pid, const char *name)
 
 void machine_start_helper(struct machine *machine)
 {
+	machine_write(machine, "iommud.conf", machine->config ? machine->config : "");
 	machine->helper = fork();
 	assert_true(machine->helper >= 0);
 	if (machine->helper == 0)

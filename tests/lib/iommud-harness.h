@@ -48,7 +48,7 @@ struct machine {
 	struct varlink_client watch; /* root's subscription */
 	/* For the next start; NULL: the default. */
 	const char *rules; /* text of the one policy file; for machine_start() */
-	const char *config; /* text of iommud.conf */
+	const char *config; /* text of iommud.conf, for both */
 	const char *worker_timeout;
 };
 

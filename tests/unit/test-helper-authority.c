@@ -78,6 +78,7 @@ static int tear_down(void **state)
 static struct policy_decision next_decision;
 static struct device_id asked_id;
 static char asked_driver[DEVICE_DRIVER_MAX];
+static char asked_physical_function[DEVICE_ADDRESS_MAX];
 static uid_t asked_uid;
 static unsigned int n_asked;
 
@@ -87,6 +88,7 @@ static void decide(const struct policy *policy, const struct policy_subject *sub
 	n_asked++;
 	asked_id = *subject->id;
 	snprintf(asked_driver, sizeof(asked_driver), "%s", subject->driver);
+	snprintf(asked_physical_function, sizeof(asked_physical_function), "%s", subject->physical_function);
 	asked_uid = client->uid;
 	*ret = next_decision;
 }
@@ -127,12 +129,13 @@ static void allow(enum policy_scope scope)
 
 static void allows_what_the_policy_allows(void **state)
 {
-	const struct pci_facts facts = { .group_size = 1 };
+	const struct pci_facts facts = { .group_size = 1, .physical_function = "0000:00:02.0" };
 	const struct sockets *sockets = *state;
 
 	allow(POLICY_SINGLETON);
 	assert_int_equal(judge(sockets, sockets->accepted, &facts).status, HELPER_OK);
 	assert_int_equal(n_asked, 1);
+	assert_string_equal(asked_physical_function, "0000:00:02.0");
 	assert_memory_equal(&asked_id, &device.id, sizeof(asked_id));
 	assert_string_equal(asked_driver, "e1000e");
 	assert_int_equal(asked_uid, geteuid());

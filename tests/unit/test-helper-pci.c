@@ -207,6 +207,18 @@ static void counts_the_devices_of_the_group(void **state)
 	assert_string_equal(facts.group, "");
 }
 
+static void knows_what_a_virtual_function_is_of(void **state)
+{
+	const struct tree *tree = *state;
+	struct pci_facts facts;
+
+	assert_int_equal(read_facts(tree, &facts), 0);
+	assert_string_equal(facts.physical_function, "");
+	assert_int_equal(symlinkat("../0000:00:01.1", tree->fd, DEVICE "/physfn"), 0);
+	assert_int_equal(read_facts(tree, &facts), 0);
+	assert_string_equal(facts.physical_function, "0000:00:01.1");
+}
+
 static void takes_for_a_bridge_what_is_none_for_sure(void **state)
 {
 	const struct tree *tree = *state;
@@ -306,6 +318,7 @@ int main(void)
 		TEST(refuses_values_out_of_range_and_names_too_long),
 		TEST(says_that_there_is_no_device),
 		TEST(counts_the_devices_of_the_group),
+		TEST(knows_what_a_virtual_function_is_of),
 		TEST(takes_for_a_bridge_what_is_none_for_sure),
 		TEST(finds_the_serial_number_wherever_it_is),
 		TEST(ends_on_any_list_of_capabilities),

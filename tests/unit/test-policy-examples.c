@@ -103,6 +103,7 @@ static void say_what_their_comments_say(void **state)
 	assert_string_equal(decision.label, "storage");
 	assert_int_equal(ask_card(policy, 0x1234, 0x1111, 0x30000, "0000:04:00.0", 1000, 44, &decision), POLICY_DENY);
 	assert_non_null(strstr(decision.reason, "Label=peer"));
+	assert_true(policy_pool_exists(policy, "fast-net"));
 	assert_int_equal(ask_card(policy, 0x1234, 0x5678, 0xff0000, "0000:05:00.0", 0, 0, &decision), POLICY_ALLOW);
 	policy_free(policy);
 }

@@ -83,7 +83,8 @@ static int setup(void **state)
 	policy_tree_make(&tree);
 	policy_tree_write(&tree, "high/10.policy",
 			  "[Match]\nVendor=8086 80*\nDevice=10d3\nClass=02 0300??\nAddress=0000:*, 0001:00:00.0\n"
-			  "Driver=none e1000e igb*\n[Client]\nUser=root daemon 7\nGroup=daemon 8\n"
+			  "Driver=none e1000e igb*\nPhysicalFunction=none 0000:*\n[Pool]\nName=some\n[Host]\nNumVFs=4\n"
+			  "[Client]\nUser=root daemon 7\nGroup=daemon 8\n"
 			  "[Grant]\nAction=allow\nGroupScope=whole\nBackend=iommufd legacy\nLabel=text\n"
 			  "[Match]\nVendor=* 8086\n[Client]\nUser=1\n[Grant]\nAction=deny\n"
 			  "[Match]\nAddress=*\n[Client]\nUser=2\n[Grant]\nAction=allow\nLabel=peer\n");
@@ -154,6 +155,8 @@ static void deciding_allocates_nothing(void **state)
 	assert_int_equal(policy_ask(policy, &test_nic, "e1000e", 1000).action, POLICY_ALLOW);
 	assert_int_equal(policy_ask(policy, &test_gpu, "", 1000).action, POLICY_DENY);
 	assert_false(policy_find_label_conflict(policy, members, 2, &conflict));
+	assert_true(policy_pool_contains(policy, "some", &members[0]));
+	assert_false(policy_pool_contains(policy, "some", &members[1]));
 	assert_int_equal(n_allocations, 0);
 	policy_free(policy);
 }

@@ -22,6 +22,11 @@ static const char *const good_text = "# a comment\n"
 				     "Class=02 03\n"
 				     "Address=0000:*\n"
 				     "Driver=none e1000e\n"
+				     "PhysicalFunction=none 0000:*\n"
+				     "[Pool]\n"
+				     "Name=some\n"
+				     "[Host]\n"
+				     "NumVFs=4\n"
 				     "[Client]\n"
 				     "User=1000 root\n"
 				     "Group=*\n"
@@ -51,6 +56,11 @@ static const char *const lines[] = {
 	"Class=0",
 	"Address=*",
 	"Driver=none",
+	"PhysicalFunction=none",
+	"[Pool]",
+	"Name=some",
+	"[Host]",
+	"NumVFs=4",
 	"User=1000",
 	"User=*",
 	"Group=1000",

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "daemon/config.h"
+#include "util/config.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -47,20 +47,25 @@ static void write_text(const char *text, size_t size)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* config_load(), with standard error in said[]. */
-static int load(struct config *config)
+/* config_load() or config_start(), with standard error in said[]. */
+static int call(int (*function)(const char *path, struct config *config), struct config *config)
 {
 	int memory = memfd_create("log", MFD_CLOEXEC), saved = dup(2), r;
 	ssize_t n;
 
 	assert_true(memory >= 0 && saved >= 0 && dup2(memory, 2) == 2);
-	r = config_load(path, config);
+	r = function(path, config);
 	assert_int_equal(dup2(saved, 2), 2);
 	n = pread(memory, said, sizeof(said) - 1, 0);
 	said[n < 0 ? 0 : n] = '\0';
 	close_fd(memory);
 	close_fd(saved);
 	return r;
+}
+
+static int load(struct config *config)
+{
+	return call(config_load, config);
 }
 
 static struct config defaults(void)
@@ -118,6 +123,8 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(config.message_timeout_usec, 10000000);
 	assert_int_equal(config.send_timeout_usec, 30000000);
 	assert_int_equal(config.event_buffer_size, 128 << 20);
+	assert_int_equal(config.worker_timeout_usec, 30000000);
+	assert_int_equal(config.max_workers, 16);
 }
 
 static void what_is_not_named_keeps_its_value(void **state)
@@ -125,7 +132,7 @@ static void what_is_not_named_keeps_its_value(void **state)
 	struct config config = must_load(""), expected = defaults();
 
 	assert_memory_equal(&config, &expected, sizeof(config));
-	config = must_load("# nothing\n; nothing\n\n[Limits]\n[Timeouts]\n[Events]\n");
+	config = must_load("# nothing\n; nothing\n\n[Limits]\n[Timeouts]\n[Events]\n[Helper]\n");
 	assert_memory_equal(&config, &expected, sizeof(config));
 	config = must_load("[Limits]\nMaxLeasesPerUser=7\n");
 	expected.max_leases_per_user = 7;
@@ -144,7 +151,8 @@ static void takes_every_key(void **state)
 {
 	struct config config = must_load("[Limits]\nMaxConnections=1\nMaxConnectionsPerUser=2\nMaxLeasesPerUser=3\n"
 					 "[Timeouts]\nPrepareTimeoutSec=4\nLingerAfterSec=5\nMessageTimeoutSec=6\n"
-					 "SendTimeoutSec=7\n[Events]\nBufferSize=80000\n");
+					 "SendTimeoutSec=7\n[Events]\nBufferSize=80000\n[Helper]\nWorkerTimeoutSec=8\n"
+					 "MaxWorkers=9\n");
 
 	assert_int_equal(config.max_connections, 1);
 	assert_int_equal(config.max_connections_per_user, 2);
@@ -154,6 +162,8 @@ static void takes_every_key(void **state)
 	assert_int_equal(config.message_timeout_usec, 6000000);
 	assert_int_equal(config.send_timeout_usec, 7000000);
 	assert_int_equal(config.event_buffer_size, 80000);
+	assert_int_equal(config.worker_timeout_usec, 8000000);
+	assert_int_equal(config.max_workers, 9);
 }
 
 static const struct {
@@ -163,7 +173,8 @@ static const struct {
 	{ "Limits", "MaxConnections", 1, 65536 },   { "Limits", "MaxConnectionsPerUser", 1, 65536 },
 	{ "Limits", "MaxLeasesPerUser", 1, 65536 }, { "Timeouts", "PrepareTimeoutSec", 1, 3600 },
 	{ "Timeouts", "LingerAfterSec", 0, 3600 },  { "Timeouts", "MessageTimeoutSec", 1, 3600 },
-	{ "Timeouts", "SendTimeoutSec", 1, 3600 },  { "Events", "BufferSize", 65536, 1ul << 30 },
+	{ "Timeouts", "SendTimeoutSec", 1, 3600 },  { "Helper", "WorkerTimeoutSec", 1, 3600 },
+	{ "Helper", "MaxWorkers", 1, 256 },         { "Events", "BufferSize", 65536, 1ul << 30 },
 };
 
 static void try_value(size_t i, const char *value, bool fine)
@@ -230,9 +241,10 @@ static void sizes_have_units(void **state)
 static void unknown_sections_are_errors_and_their_keys_are_not(void **state)
 {
 	must_fail_once("[Limit]\nMaxConnections=1\nWhatever=2\n",
-		       "1:2: error: unknown section; there are [Limits], [Timeouts] and [Events], not Limit");
-	must_fail_once("[Limits]\nMaxConnections=1\n[limits]\nx=y\n",
-		       "3:2: error: unknown section; there are [Limits], [Timeouts] and [Events], not limits");
+		       "1:2: error: unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not Limit");
+	must_fail_once(
+		"[Limits]\nMaxConnections=1\n[limits]\nx=y\n",
+		"3:2: error: unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not limits");
 }
 
 static void unknown_keys_are_errors(void **state)
@@ -256,7 +268,7 @@ static void every_error_is_told_in_one_run(void **state)
 	static const char *const lines[] = {
 		"2:16: error: no number in the range that iommud.conf(5) gives: 0",
 		"3:1: error: unknown key, see iommud.conf(5): What",
-		"5:2: error: unknown section; there are [Limits], [Timeouts] and [Events], not Other",
+		"5:2: error: unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not Other",
 		"7:19: error: no number in the range that iommud.conf(5) gives: many",
 	};
 
@@ -280,6 +292,25 @@ static void a_file_that_can_not_be_read_says_why(void **state)
 	write_text("", 0);
 }
 
+static void a_daemon_starts_with_the_file_over_the_defaults(void **state)
+{
+	struct config config, expected = defaults();
+	char line[128];
+
+	expected.max_workers = 3;
+	memset(&config, 0, sizeof(config));
+	write_text("[Helper]\nMaxWorkers=3\n", strlen("[Helper]\nMaxWorkers=3\n"));
+	assert_int_equal(call(config_start, &config), 0);
+	assert_memory_equal(&config, &expected, sizeof(config));
+	assert_string_equal(said, "");
+	/* A file that was named must be there. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(call(config_start, &config), -ENOENT);
+	snprintf(line, sizeof(line), "test: %s: No such file or directory\n", path);
+	assert_string_equal(said, line);
+	write_text("", 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -295,6 +326,7 @@ int main(void)
 		cmocka_unit_test(a_key_is_set_once),
 		cmocka_unit_test(every_error_is_told_in_one_run),
 		cmocka_unit_test(a_file_that_can_not_be_read_says_why),
+		cmocka_unit_test(a_daemon_starts_with_the_file_over_the_defaults),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

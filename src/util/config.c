@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "daemon/config.h"
+#include "util/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include "util/log.h"
 
 #define CONFIG_SIZE_MAX 65536
+#define SYSTEM_FILE "/etc/iommud/iommud.conf"
 
 enum unit {
 	UNIT_COUNT, /* an unsigned int */
@@ -39,6 +40,9 @@ static const struct key {
 	{ "Timeouts", "SendTimeoutSec", UNIT_SECONDS, offsetof(struct config, send_timeout_usec), 1, 3600, 30 },
 	{ "Events", "BufferSize", UNIT_BYTES, offsetof(struct config, event_buffer_size), 65536, 1ul << 30,
 	  128ul << 20 },
+	{ "Helper", "WorkerTimeoutSec", UNIT_SECONDS, offsetof(struct config, worker_timeout_usec), 1,
+	  CONFIG_WORKER_TIMEOUT_MAX, 30 },
+	{ "Helper", "MaxWorkers", UNIT_COUNT, offsetof(struct config, max_workers), 1, CONFIG_WORKERS_MAX, 16 },
 };
 
 static void set_value(const struct key *key, struct config *config, unsigned long value)
@@ -89,7 +93,8 @@ static void read_section(void *userdata, const struct ini_place *place, const ch
 			reader->section_known = true;
 		}
 	if (!reader->section_known)
-		report(reader, place, "unknown section; there are [Limits], [Timeouts] and [Events], not ", section);
+		report(reader, place, "unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not ",
+		       section);
 }
 
 static bool parse_value(const struct key *key, const char *text, unsigned long *ret)
@@ -155,4 +160,17 @@ int config_load(const char *path, struct config *config)
 		return -EINVAL;
 	*config = read;
 	return 0;
+}
+
+int config_start(const char *path, struct config *config)
+{
+	int r;
+
+	config_set_defaults(config);
+	r = config_load(path ? path : SYSTEM_FILE, config);
+	if (r == -ENOENT && !path)
+		return 0;
+	if (r < 0 && r != -EINVAL)
+		log_error("%s: %s", path ? path : SYSTEM_FILE, strerror(-r));
+	return r;
 }
