@@ -132,6 +132,7 @@ install: all
 	install -D -m 644 $(BUILD)/libiommud.a $(DESTDIR)$(LIBDIR)/libiommud.a
 	install -D -m 644 $(BUILD)/libiommud.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libiommud.pc
 	install -D -m 644 include/libiommud.h $(DESTDIR)$(PREFIX)/include/libiommud.h
+	install -D -m 644 include/uapi/linux/iommud.h $(DESTDIR)$(PREFIX)/include/linux/iommud.h
 	install -D -m 644 src/varlink/io.iommud.varlink $(DESTDIR)$(DATADIR)/iommud/io.iommud.varlink
 	install -d $(DESTDIR)$(UNITDIR)
 	install -m 644 $(UNITS) units/iommud.socket units/iommud-helper.socket $(DESTDIR)$(UNITDIR)
@@ -151,6 +152,27 @@ install: all
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8
 	install -D -m 644 src/iommuctl/iommuctl.bash-completion \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/iommuctl
+
+# ---- the kernel module ----
+
+# Any kernel's build directory; kbuild's own variables (KCFLAGS=, W=, C=, KBUILD_EXTRA_SYMBOLS=, INSTALL_MOD_PATH=) pass through.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KMOD := $(abspath $(BUILD)/kmod)
+KMOD_SOURCES := $(wildcard src/kmod/*.[ch] src/kmod/Kbuild) include/uapi/linux/iommud.h
+
+# kbuild writes beside its sources: they are copied, each only when it changed.
+.PHONY: modules
+modules:
+	@test -d $(KDIR) || { echo "make modules: no $(KDIR); install linux-headers-$$(uname -r), or say KDIR=" >&2; exit 1; }
+	@mkdir -p $(KMOD)/uapi/linux
+	@for source in $(KMOD_SOURCES); do \
+		case $$source in include/*) target=$(KMOD)/uapi/linux ;; *) target=$(KMOD) ;; esac; \
+		cmp -s $$source $$target/$${source##*/} || cp $$source $$target/; done
+	$(MAKE) -C $(KDIR) M=$(KMOD) modules
+
+.PHONY: modules_install
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(KMOD) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 
 include tests/tests.mk
 
