@@ -15,6 +15,9 @@ DATADIR ?= $(PREFIX)/share
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVRULESDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/udev/rules.d,/etc/udev/rules.d)
 
+# Where dkms looks for the module's source, whatever PREFIX is.
+SRCDIR ?= /usr/src/iommud-$(VERSION)
+
 CC ?= gcc
 BUILD ?= build
 SANITIZE ?=
@@ -123,7 +126,7 @@ UNITS := $(BUILD)/units/iommud.service $(BUILD)/units/iommud-helper.service
 all: $(UNITS)
 
 .PHONY: install
-install: all
+install: all $(BUILD)/dkms.conf
 	install -D -m 755 $(BUILD)/iommud $(DESTDIR)$(SBINDIR)/iommud
 	install -D -m 755 $(BUILD)/iommud-helper $(DESTDIR)$(LIBEXECDIR)/iommud-helper
 	install -D -m 755 $(BUILD)/iommuctl $(DESTDIR)$(BINDIR)/iommuctl
@@ -150,6 +153,9 @@ install: all
 	install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
 	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(SRCDIR)/uapi/linux
+	install -m 644 src/kmod/*.[ch] src/kmod/Kbuild $(BUILD)/dkms.conf $(DESTDIR)$(SRCDIR)
+	install -m 644 include/uapi/linux/iommud.h $(DESTDIR)$(SRCDIR)/uapi/linux
 	install -D -m 644 src/iommuctl/iommuctl.bash-completion \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/iommuctl
 
@@ -170,6 +176,10 @@ modules:
 		cmp -s $$source $$target/$${source##*/} || cp $$source $$target/; done
 	$(MAKE) -C $(KDIR) M=$(KMOD) modules
 
+$(BUILD)/dkms.conf: src/kmod/dkms.conf.in Makefile
+	@mkdir -p $(@D)
+	@sed 's/@version@/$(VERSION)/' $< >$@
+
 .PHONY: modules_install
 modules_install: modules
 	$(MAKE) -C $(KDIR) M=$(KMOD) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
@@ -182,7 +192,7 @@ include tests/tests.mk
 BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev \
 	libkmod-dev
 TEST_DEPS := procps clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
-	fuse3 systemd pci.ids git
+	fuse3 systemd pci.ids git sparse dkms
 VM_DEPS = $(shell sed 's/\#.*//' tests/vm/packages.host)
 ALL_DEPS = $(BUILD_DEPS) $(TEST_DEPS) $(VM_DEPS)
 missing = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | sed -n 's/^ii *//p' | \

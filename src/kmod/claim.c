@@ -38,9 +38,7 @@ struct member *claim_find_member(struct claim *claim, const struct device *dev)
 {
 	struct member *member;
 
-	list_for_each_entry(member, &claim->members, link)
-		if (member->dev == dev)
-			return member;
+	list_for_each_entry(member, &claim->members, link) if (member->dev == dev) return member;
 	return NULL;
 }
 
@@ -97,8 +95,8 @@ static void member_release_dma(struct claim *claim, struct member *member)
 		iommu_group_release_dma_owner(claim->group);
 		return;
 	}
-	heir = list_is_first(&member->link, &claim->members) ? list_next_entry(member, link) :
-							       list_first_entry(&claim->members, struct member, link);
+	heir = list_is_first(&member->link, &claim->members) ? list_next_entry(member, link)
+							     : list_first_entry(&claim->members, struct member, link);
 	heir->owns_dma = true;
 }
 
@@ -153,7 +151,8 @@ static int check_members(const struct claim *claim)
 
 	if ((claim->flags & IOMMUD_CLAIM_SINGLETON) && !list_is_singular(&claim->members))
 		return -EBUSY;
-	list_for_each_entry(member, &claim->members, link) {
+	list_for_each_entry(member, &claim->members, link)
+	{
 		r = check_driver(claim, member->dev);
 		if (r)
 			return r;
@@ -170,7 +169,8 @@ static int own_members(struct claim *claim)
 		claim->state = CLAIM_DENYING;
 		return 0;
 	}
-	list_for_each_entry(member, &claim->members, link) {
+	list_for_each_entry(member, &claim->members, link)
+	{
 		r = member_own_dma(claim, member);
 		if (r)
 			return r;
@@ -182,7 +182,8 @@ static int check_label(struct claim *claim)
 {
 	const struct claim *other;
 
-	list_for_each_entry(other, &claims, link) {
+	list_for_each_entry(other, &claims, link)
+	{
 		if (other->group != claim->group || other->state == CLAIM_ENDED)
 			continue;
 		if (strcmp(other->label ?: "", claim->label ?: "")) {
@@ -273,8 +274,7 @@ static long claim_handoff(struct claim *claim, unsigned long arg)
 		return -EINVAL;
 	mutex_lock(&claims_lock);
 	if (claim->state == CLAIM_OWNING) {
-		list_for_each_entry(member, &claim->members, link)
-			member_release_dma(claim, member);
+		list_for_each_entry(member, &claim->members, link) member_release_dma(claim, member);
 		context_put(claim->context);
 		claim->context = NULL;
 		claim->state = CLAIM_DENYING;
@@ -436,7 +436,8 @@ static void watch_contexts(struct work_struct *work)
 	bool again = false;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link) {
+	list_for_each_entry(claim, &claims, link)
+	{
 		if (!claim->context)
 			continue;
 		if (context_is_abandoned(claim->context))

@@ -41,7 +41,8 @@ struct context *context_get(int fd)
 		fput(file);
 		return ERR_PTR(-EBADF);
 	}
-	list_for_each_entry(context, &contexts, link) {
+	list_for_each_entry(context, &contexts, link)
+	{
 		if (context->owner != owner)
 			continue;
 		iommufd_ctx_put(owner);

@@ -13,7 +13,7 @@
 static const char *const builtin[] = { "vfio-pci", "vfio-platform", "pci-stub", "pcieport" };
 static const char variant_end[] = "_vfio_pci";
 
-bool driver_manages_dma(const struct device *dev, const struct device_driver *driver)
+bool driver_manages_dma(const struct device *dev, struct device_driver *driver)
 {
 	if (device_is_pci(dev))
 		return to_pci_driver(driver)->driver_managed_dma;
@@ -41,7 +41,7 @@ static bool is_named(const struct claim *claim, const char *name)
 	return false;
 }
 
-bool driver_is_allowed(const struct claim *claim, const struct device *dev, const struct device_driver *driver)
+bool driver_is_allowed(const struct claim *claim, const struct device *dev, struct device_driver *driver)
 {
 	if (!driver_manages_dma(dev, driver))
 		return false;

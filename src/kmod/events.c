@@ -117,8 +117,7 @@ void listeners_tell(const struct iommud_event *event)
 	struct listener *listener;
 
 	spin_lock(&listeners_lock);
-	list_for_each_entry(listener, &listeners, link)
-		ring_add(&listener->ring, event);
+	list_for_each_entry(listener, &listeners, link) ring_add(&listener->ring, event);
 	spin_unlock(&listeners_lock);
 }
 

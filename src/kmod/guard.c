@@ -41,14 +41,12 @@ static void end_errand(struct errand *errand)
 
 /* ---- what is done ---- */
 
-static bool is_denied(const struct device *dev, const struct device_driver *driver)
+static bool is_denied(const struct device *dev, struct device_driver *driver)
 {
 	struct claim *claim;
 
-	list_for_each_entry(claim, &claims, link)
-		if (claim->state != CLAIM_ENDED && claim_find_member(claim, dev) &&
-		    !driver_is_allowed(claim, dev, driver))
-			return true;
+	list_for_each_entry(claim, &claims, link) if (claim->state != CLAIM_ENDED && claim_find_member(claim, dev) &&
+						      !driver_is_allowed(claim, dev, driver)) return true;
 	return false;
 }
 
@@ -75,8 +73,7 @@ static bool is_claimed(const struct device *dev)
 	bool found = false;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link)
-		found |= claim->state != CLAIM_ENDED && claim_find_member(claim, dev);
+	list_for_each_entry(claim, &claims, link) found |= claim->state != CLAIM_ENDED && claim_find_member(claim, dev);
 	mutex_unlock(&claims_lock);
 	return found;
 }
@@ -134,9 +131,7 @@ static void on_added(struct device *dev)
 	struct claim *claim;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link)
-		if (is_in_reach(claim, dev, group))
-			deny |= take_in(claim, dev);
+	list_for_each_entry(claim, &claims, link) if (is_in_reach(claim, dev, group)) deny |= take_in(claim, dev);
 	mutex_unlock(&claims_lock);
 	iommu_group_put(group);
 	if (deny)
@@ -145,12 +140,13 @@ static void on_added(struct device *dev)
 
 static void on_bound(struct device *dev)
 {
-	const struct device_driver *driver = dev->driver; /* its lock is held */
+	struct device_driver *driver = dev->driver; /* its lock is held */
 	bool refused = false;
 	struct claim *claim;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link) {
+	list_for_each_entry(claim, &claims, link)
+	{
 		if (claim->state == CLAIM_ENDED || !claim_find_member(claim, dev))
 			continue;
 		if (driver_is_allowed(claim, dev, driver)) {
@@ -171,9 +167,8 @@ static void on_unbound(struct device *dev)
 	struct claim *claim;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link)
-		if (claim->state != CLAIM_ENDED && claim_find_member(claim, dev))
-			claim_tell(claim, IOMMUD_EVENT_UNBOUND, dev, NULL, 0);
+	list_for_each_entry(claim, &claims, link) if (claim->state != CLAIM_ENDED && claim_find_member(claim, dev))
+		claim_tell(claim, IOMMUD_EVENT_UNBOUND, dev, NULL, 0);
 	mutex_unlock(&claims_lock);
 }
 
@@ -184,7 +179,8 @@ static void on_removed(struct device *dev)
 	struct claim *claim;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link) {
+	list_for_each_entry(claim, &claims, link)
+	{
 		member = claim_find_member(claim, dev);
 		if (!member)
 			continue;

@@ -124,9 +124,9 @@ void device_allow(struct device *dev);
 
 /* ---- drivers.c ---- */
 
-bool driver_manages_dma(const struct device *dev, const struct device_driver *driver);
+bool driver_manages_dma(const struct device *dev, struct device_driver *driver);
 bool driver_is_builtin(const char *name);
-bool driver_is_allowed(const struct claim *claim, const struct device *dev, const struct device_driver *driver);
+bool driver_is_allowed(const struct claim *claim, const struct device *dev, struct device_driver *driver);
 /* The caller's names: each ends in a NUL, none is empty, IOMMUD_DRIVERS_MAX at most. */
 bool driver_names_are_valid(const char *names, size_t size);
 

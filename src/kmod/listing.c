@@ -17,12 +17,12 @@ static int claims_show(struct seq_file *out, void *unused)
 
 	seq_puts(out, "group device state flags pid context label members\n");
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link) {
+	list_for_each_entry(claim, &claims, link)
+	{
 		seq_printf(out, "%d %s %s %s %d %s %s", iommu_group_id(claim->group), claim->device,
 			   states[claim->state], claim->flags & IOMMUD_CLAIM_SINGLETON ? "singleton" : "-", claim->pid,
 			   claim->context ? "iommufd" : "-", claim->label ?: "-");
-		list_for_each_entry(member, &claim->members, link)
-			seq_printf(out, " %s", dev_name(member->dev));
+		list_for_each_entry(member, &claim->members, link) seq_printf(out, " %s", dev_name(member->dev));
 		seq_putc(out, '\n');
 	}
 	mutex_unlock(&claims_lock);

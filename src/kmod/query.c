@@ -63,7 +63,8 @@ static u32 group_flags(struct iommu_group *group)
 	const struct claim *claim;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link) {
+	list_for_each_entry(claim, &claims, link)
+	{
 		if (claim->group != group || claim->state == CLAIM_ENDED)
 			continue;
 		flags |= IOMMUD_GROUP_CLAIMED;

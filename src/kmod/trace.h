@@ -7,6 +7,7 @@
 
 #include <linux/tracepoint.h>
 
+/* clang-format off */
 TRACE_EVENT(iommud_claim,
 	TP_PROTO(int group, const char *device, u32 flags, pid_t pid),
 	TP_ARGS(group, device, flags, pid),
@@ -54,6 +55,8 @@ TRACE_EVENT(iommud_refusal,
 	),
 	TP_printk("group=%d device=%s driver=%s", __entry->group, __entry->device, __entry->driver)
 );
+
+/* clang-format on */
 
 #endif
 

@@ -80,7 +80,8 @@ struct iommud_claim {
 	__s32 iommufd; /* or -1 */
 	__u32 n_nodes;
 	__aligned_u64 nodes; /* __s32 each: descriptors whose files must have one security context */
-	__aligned_u64 drivers; /* names, each with its NUL, that members may be on as well; they must manage their DMA */
+	__aligned_u64
+		drivers; /* names, each with its NUL, that members may be on as well; they must manage their DMA */
 	__aligned_u64 label;
 	__u32 drivers_size; /* bytes */
 	__u32 label_size; /* bytes; 0: none */

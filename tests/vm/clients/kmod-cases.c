@@ -21,15 +21,15 @@
 static int node; /* of /dev/iommud */
 static const char *edu, *nic, *slot_nic, *slot_nvme, *slot_edu;
 
-#define EXPECT(expected, value)                                                                                     \
-	do {                                                                                                        \
-		long expected_ = (expected), value_ = (value);                                                      \
-		if (expected_ != value_) {                                                                          \
+#define EXPECT(expected, value)                                                                                      \
+	do {                                                                                                         \
+		long expected_ = (expected), value_ = (value);                                                       \
+		if (expected_ != value_) {                                                                           \
 			fprintf(stderr, "%s:%d: %s is %ld (%s), not %ld (%s)\n", __FILE__, __LINE__, #value, value_, \
 				value_ < 0 ? strerror((int)-value_) : "", expected_,                                 \
 				expected_ < 0 ? strerror((int)-expected_) : "");                                     \
-			exit(1);                                                                                    \
-		}                                                                                                   \
+			exit(1);                                                                                     \
+		}                                                                                                    \
 	} while (0)
 
 static int must(int fd, int line)
@@ -404,8 +404,9 @@ static void a_group_has_one_label(void)
 static void nodes_need_an_lsm(void)
 {
 	int32_t fds[] = { node };
-	struct iommud_claim claim = { .size = sizeof(claim), .iommufd = -1, .n_nodes = 1, .nodes = (uintptr_t)fds,
-				      .bus = "pci" };
+	struct iommud_claim claim = {
+		.size = sizeof(claim), .iommufd = -1, .n_nodes = 1, .nodes = (uintptr_t)fds, .bus = "pci"
+	};
 
 	strcpy(claim.device, edu);
 	EXPECT(-EOPNOTSUPP, raw(IOMMUD_IOC_CLAIM, &claim));
@@ -594,7 +595,10 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-#define CASE(name) { #name, name }
+#define CASE(name)          \
+	{                   \
+#name, name \
+	}
 	CASE(tells_what_it_can_do),
 	CASE(refuses_what_has_no_form),
 	CASE(only_its_context_gets_the_device),
