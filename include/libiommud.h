@@ -17,6 +17,7 @@
  *                 module said no; those that came were closed
  *   -ENOTCONN     an earlier call on this connection failed by a fault, or its stream was stopped: the position in the
  *                 stream of messages is lost, and the connection is of no use but to keep its leases until iommud_close()
+ *   -EBUSY        the connection has a subscription; nothing was sent
  *   -EINVAL       an argument is wrong; nothing was sent
  *   -ENOMEM       and other errors of the system's
  */
@@ -147,6 +148,31 @@ int iommud_acquire(struct iommud *connection, const struct iommud_request *reque
  * anybody, until the last one is gone. 0, IOMMUD_REFUSED (IOMMUD_ERROR_NO_SUCH_LEASE) or a negative errno.
  */
 int iommud_release(struct iommud *connection, uint64_t lease_id);
+
+/*
+ * Takes a lease back from whoever has it. For root; others get IOMMUD_ERROR_DENIED. `reason` is a sentence for its client and
+ * for the journal, or NULL. Returns when that has begun: the client is asked, and what is done when it does not give its
+ * devices back is the policy's OnReleaseTimeout=. 0, IOMMUD_REFUSED (IOMMUD_ERROR_NO_SUCH_LEASE) or a negative errno.
+ */
+int iommud_revoke(struct iommud *connection, uint64_t lease_id, const char *reason);
+
+/*
+ * Has the daemon tell on this connection what happens to one lease of the caller's, from now on: above all that it is to be
+ * given back. From there on the connection takes iommud_read_event() and iommud_close() only, which gives its leases back;
+ * calls return -EBUSY. The program should read what comes within the daemon's SendTimeoutSec=: a connection on which too much
+ * waits to be read is closed, and its leases end. 0, IOMMUD_REFUSED (IOMMUD_ERROR_NO_SUCH_LEASE: it is over, or not the
+ * caller's) or a negative errno.
+ */
+int iommud_subscribe(struct iommud *connection, uint64_t lease_id);
+
+/*
+ * The next event, the text of one JSON object, in *ret_event: borrowed until the next call on this connection. The member
+ * `event` says what happened; "releaseRequested", "leaseLingering" and "leaseReleased" say that the lease is over: close its
+ * descriptors and mappings, then the connection. `message` is a sentence for people. Blocks until there is an event; poll
+ * iommud_get_fd() for POLLIN first in order not to: nothing is read ahead. 0, -EINVAL without a subscription, or a negative
+ * errno, after which only iommud_close() is of use.
+ */
+int iommud_read_event(struct iommud *connection, const char **ret_event);
 
 /*
  * Frees the object and closes the descriptors that were not taken. Does not release the lease. Needs no connection.

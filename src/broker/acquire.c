@@ -125,7 +125,7 @@ void acquire_opened(struct acquire *acquire, int result, struct opened *opened, 
 {
 	struct lease *lease = acquire->lease;
 
-	if (!acquire->done) { /* nobody waits any more */
+	if (!acquire->done || acquire->refusal.kind) { /* nobody waits any more, or it was called off */
 		opened_clear(opened);
 		acquire_fail(acquire, -ECANCELED);
 		return;
@@ -331,6 +331,19 @@ void acquire_abandon(struct acquire *acquire)
 	acquire->done = NULL;
 	acquire->lease->peer = NULL;
 	list_unlink(&acquire->lease->peer_link);
+	if (acquire->n_waiting == 0 && !acquire->opening)
+		acquire_fail(acquire, -ECANCELED);
+}
+
+void acquire_call_off(struct acquire *acquire, const char *why)
+{
+	struct lease *lease = acquire->lease;
+
+	refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED, "lease %llu was called off before it was granted: %s",
+		    (unsigned long long)lease->id, why);
+	memcpy(acquire->refusal.device, lease->devices[0]->id.address, sizeof(acquire->refusal.device));
+	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "revoked");
+	acquire->refusal.number = ECANCELED;
 	if (acquire->n_waiting == 0 && !acquire->opening)
 		acquire_fail(acquire, -ECANCELED);
 }

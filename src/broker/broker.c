@@ -114,19 +114,19 @@ uint64_t broker_next_deadline(const struct broker *broker)
 	return next;
 }
 
-static void lease_expire(struct lease *lease)
+static void lease_expire(struct lease *lease, uint64_t now)
 {
 	switch (lease->state) {
 	case LEASE_PREPARING:
 		acquire_expire(lease);
 		break;
 	case LEASE_RELEASING:
-		release_expire(lease);
+	case LEASE_LINGERING:
+		release_expire(lease, now);
 		break;
 	case LEASE_REQUESTED:
 	case LEASE_ACTIVE:
 	case LEASE_VIOLATED:
-	case LEASE_LINGERING:
 	case LEASE_RELEASED:
 	case LEASE_FAILED:
 	case LEASE_STATES:
@@ -153,7 +153,17 @@ void broker_expire(struct broker *broker, uint64_t now)
 		retry_helper(broker);
 	list_for_each_safe(lease, following, &broker->leases, link)
 		if (lease->deadline_usec <= now)
-			lease_expire(lease);
+			lease_expire(lease, now);
+}
+
+const struct lease *broker_find_lease(struct broker *broker, const struct peer *peer, uint64_t id)
+{
+	const struct lease *lease;
+
+	list_for_each(lease, &broker->leases, link)
+		if (lease->id == id && (peer_is_admin(peer) || lease->uid == peer->identity->uid))
+			return lease;
+	return NULL;
 }
 
 struct list_link *broker_leases(struct broker *broker)

@@ -4,7 +4,7 @@
  * clients are peers, answers are callbacks. Everything runs on the caller's thread (one opener, which may block, runs on a
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
- * Where to look: judge.c decides, acquire.c takes, release.c gives back, watch.c follows the devices, recover.c cleans up
+ * Where to look: judge.c decides, acquire.c takes, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up
  * after a helper or a former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
@@ -115,6 +115,12 @@ void broker_acquire(struct broker *broker, struct peer *peer, const struct acqui
 /* Begins the end of one lease of the peer's (any lease, for root). Returns false when there is no such lease. */
 bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
 
+/*
+ * Takes a lease back from whoever has it; `why` is for people. That the caller may is the caller's to know. Returns false
+ * when there is no such lease.
+ */
+bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
+
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
 
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
@@ -139,6 +145,8 @@ void explanation_clear(struct explanation *explanation);
 
 /* struct lease by `link`. */
 struct list_link *broker_leases(struct broker *broker);
+/* NULL: there is none of this number, or it is not for the peer to see. */
+const struct lease *broker_find_lease(struct broker *broker, const struct peer *peer, uint64_t lease);
 /* The lease that holds a group, NULL: nobody. */
 struct lease *broker_group_holder(const struct broker *broker, unsigned int group);
 /*

@@ -66,7 +66,7 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 
 	explanation->group = device->group->id;
 	judge_decide(broker, device, judgement->identity, &explanation->decision);
-	terms = judge_terms(judgement, &explanation->decision);
+	terms = judge_terms(judgement, device, &explanation->decision);
 	r = judge_group(broker, device->group, &terms, &explanation->verdict);
 	if (r == 0)
 		r = judge_bystanders(device->group, &terms, &explanation->bystanders, explanation->token);

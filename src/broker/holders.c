@@ -18,6 +18,8 @@ static void tell(struct lease *lease)
 	for (size_t i = 0; i < lease->holders.n && length < sizeof(who); i++)
 		length += snprintf(who + length, sizeof(who) - length, "%s%s", i ? ", " : "; they are with ",
 				   lease->holders.texts[i]);
+	if (revoke_report(lease, who))
+		return;
 	event_lease(
 		lease, LOG_NOTICE, "leaseLingering",
 		"lease %llu of uid %d is over, but descriptors of its devices are still out%s; they are free when the "

@@ -64,6 +64,8 @@ struct acquire {
 
 /* How a group is looked at for one device of a request: by the rule that decided on it. Texts are borrowed. */
 struct group_terms {
+	const struct judgement *request; /* that it is part of; NULL: of none */
+	unsigned int group;
 	const char *const *devices; /* that are asked for; NULL-terminated */
 	const struct lease *self; /* as in the judgement */
 	enum policy_scope scope;
@@ -98,7 +100,10 @@ int judge_bystanders(const struct group *group, const struct group_terms *terms,
 		     char ret_token[DIGEST_HEX_SIZE]);
 /* NULL terms: as it is now, for whoever has it. */
 int judge_group(struct broker *broker, const struct group *group, const struct group_terms *terms, struct verdict *ret);
-struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision);
+struct group_terms judge_terms(const struct judgement *judgement, const struct device *device,
+			       const struct policy_decision *decision);
+/* terms.c: of all devices that are there. */
+void judge_fill_terms(struct broker *broker, struct judgement *judgement);
 void judge_decide(struct broker *broker, const struct device *device, const struct identity *identity,
 		  struct policy_decision *ret);
 const struct opener *judge_opener(struct broker *broker, unsigned int backends);
@@ -112,7 +117,7 @@ struct parking {
 	size_t for_device; /* of the request: the one whose rule has it parked */
 };
 
-/* Whether the lease takes this member from its driver and has it wait. */
+/* Whether the request takes this member from its driver and has it wait, by these terms or those of its other devices. */
 bool park_is_planned(const struct group_terms *terms, const struct device *device);
 /* The parked device of a lease, NULL: it is none. */
 const struct lease_device *park_find(const struct lease *lease, const char *address);
@@ -134,6 +139,8 @@ void groups_let_go(struct broker *broker, struct lease *lease);
 
 /* The client of a lease that is being prepared is gone: nobody is answered, what comes back is undone. */
 void acquire_abandon(struct acquire *acquire);
+/* An administrator wants what is being prepared: the client is refused, now or when what is out comes back. */
+void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease);
@@ -160,12 +167,27 @@ void release_failed(struct lease *lease);
 /* (Re)sends what was not answered, after the helper was lost. */
 void release_resume(struct lease *lease);
 void release_resume_all(struct broker *broker);
-void release_expire(struct lease *lease);
+/* The lease's time is up: it lingers, or the next means of a revocation is due. */
+void release_expire(struct lease *lease, uint64_t now);
+/* The lease's deadline anew, from what it waits for on its way back. */
+void release_schedule(struct lease *lease);
+/* The kernel waits for descriptors: shows it, and has their holders looked for. Once; nothing happens the next time. */
+void release_linger(struct lease *lease);
 
 /* ---- revoke.c ---- */
 
-/* Takes an active or violated lease back: the client is asked first. `why` is for people. It may be freed on return. */
+/*
+ * Takes a lease back: the client is asked first. `why` is for people. One that is being prepared is called off; one that is
+ * on its way back already is asked for more firmly; one that is being taken back stays as it is. It may be freed on return.
+ */
 void revoke_begin(struct lease *lease, const char *why);
+/* The time is over: the next means. */
+void revoke_expire(struct lease *lease);
+/*
+ * Who has the devices is known (`who`: as a part of a sentence, or empty). Returns true if that was for the report of a
+ * revocation, which is published then.
+ */
+bool revoke_report(struct lease *lease, const char *who);
 
 /* ---- holders.c ---- */
 

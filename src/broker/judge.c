@@ -209,20 +209,6 @@ static int add_label_conflict(struct broker *broker, const struct group *group, 
 	return verdict_add(verdict, &blocker);
 }
 
-struct group_terms judge_terms(const struct judgement *judgement, const struct policy_decision *decision)
-{
-	return (struct group_terms){
-		.devices = judgement->devices,
-		.self = judgement->self,
-		.scope = decision->scope,
-		.bystanders = decision->bystanders,
-		.allowed_drivers = decision->allowed_drivers,
-		.conduct = decision->conduct,
-		.file = decision->file,
-		.line = decision->line,
-	};
-}
-
 /* Members that leave their drivers for this lease, whether they are handed out or parked. */
 static int list_moving(const struct group *group, const struct group_terms *terms, const char ***ret)
 {
@@ -362,7 +348,7 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 {
 	const char *address = judgement->devices[i];
 	const struct device *device = registry_find_device(broker->registry, address);
-	struct group_terms *terms = &judgement->terms[i];
+	const struct group_terms *terms = &judgement->terms[i];
 	struct refusal *refusal = &judgement->refusal;
 	struct policy_decision decision;
 	const char *label;
@@ -389,7 +375,6 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 	if (i == 0)
 		judgement->label = label;
 	judgement->backends &= decision.backends;
-	*terms = judge_terms(judgement, &decision);
 	check_holder(broker, judgement, device, refusal);
 	if (!refusal->kind)
 		r = check_scope(device, decision.scope, refusal);
@@ -413,6 +398,7 @@ int judge(struct broker *broker, struct judgement *judgement)
 	if (r < 0)
 		return r;
 	judgement->backends = judge_backend_word(judgement->backend);
+	judge_fill_terms(broker, judgement);
 	for (size_t i = 0; judgement->devices[i]; i++) {
 		r = judge_device(broker, judgement, i);
 		if (r < 0 || refusal->kind)

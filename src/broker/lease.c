@@ -64,6 +64,8 @@ struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked
 	lease->broker = broker;
 	lease->uid = (uid_t)-1;
 	lease->deadline_usec = UINT64_MAX;
+	lease->linger_usec = UINT64_MAX;
+	lease->revocation.due_usec = UINT64_MAX;
 	for (size_t i = 0; i < n_devices + n_parked; i++)
 		if (!add_device(lease, i >= n_devices))
 			return lease_free(lease);

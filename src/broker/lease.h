@@ -54,11 +54,22 @@ struct lease_holders {
 	char texts[HELPER_HOLDERS_MAX][48]; /* printable */
 };
 
+/* A lease that is taken back from its client: see revoke.c. All zero, but for `due_usec`, of one that is not. */
+struct lease_revocation {
+	bool begun; /* the client was asked */
+	unsigned int timeout_sec; /* that each means is given, the asking too */
+	unsigned int n_means; /* that were used after it */
+	uint64_t due_usec; /* when the next is used; UINT64_MAX: not */
+	bool signalling; /* the helper's answer to a SIGNAL is out */
+	bool reporting; /* all was in vain: told as soon as it is known who has the devices */
+	char note[160]; /* for that report: why no further means is used; may be empty */
+};
+
 struct lease {
 	struct list_link link; /* broker::leases */
 	struct list_link peer_link; /* peer::leases, or alone when the client is gone */
 	struct broker *broker;
-	struct peer *peer; /* NULL: the client is gone */
+	struct peer *peer; /* NULL: the client is gone; kept while the lease is on its way back */
 	uint64_t id;
 	enum lease_state state;
 	uid_t uid; /* (uid_t)-1: found in the helper's journal, its client is unknown */
@@ -66,6 +77,8 @@ struct lease {
 	char *label; /* NULL: none; fixed when the lease is made */
 	const struct opener *opener;
 	uint64_t deadline_usec; /* of the present state, UINT64_MAX: none */
+	uint64_t linger_usec; /* while releasing: when that is called lingering; UINT64_MAX otherwise */
+	struct lease_revocation revocation;
 	struct acquire *acquire; /* what waits for the outcome, while preparing */
 	struct lease_holders holders;
 	unsigned int n_holders_asked; /* answers of the helper about them that are out */

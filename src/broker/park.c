@@ -41,14 +41,30 @@ const struct lease_device *park_find(const struct lease *lease, const char *addr
 	return NULL;
 }
 
-bool park_is_planned(const struct group_terms *terms, const struct device *device)
+/* Whether the one rule that the terms are of has it parked. */
+static bool rule_parks(const struct group_terms *terms, const struct device *device)
 {
-	if (terms->bystanders != POLICY_PARK || text_is_listed(terms->devices, device->id.address))
+	if (terms->bystanders != POLICY_PARK)
 		return false;
 	/* One that came since is not parked, and will not be: it is in the way. */
 	if (terms->self)
 		return park_find(terms->self, device->id.address);
 	return can_be_parked(device) && is_in_the_way(terms, device);
+}
+
+/* What one rule has parked is parked for all devices of the request, also for those whose rules would have it stay. */
+bool park_is_planned(const struct group_terms *terms, const struct device *device)
+{
+	const struct judgement *request = terms->request;
+
+	if (text_is_listed(terms->devices, device->id.address))
+		return false;
+	if (rule_parks(terms, device))
+		return true;
+	for (size_t i = 0; request && request->devices[i]; i++)
+		if (request->terms[i].group == terms->group && rule_parks(&request->terms[i], device))
+			return true;
+	return false;
 }
 
 static void add_remedy(struct blocker *blocker, const struct group_terms *terms)
@@ -108,10 +124,9 @@ int park_plan(struct broker *broker, const struct judgement *judgement, struct p
 		const struct device *device = registry_find_device(broker->registry, judgement->devices[i]);
 		const struct group_terms *terms = &judgement->terms[i];
 
-		if (terms->bystanders != POLICY_PARK)
-			continue;
 		list_for_each(member, &device->group->devices, group_link) {
-			if (!park_is_planned(terms, member) || is_collected(parkings, n, member))
+			if (!park_is_planned(terms, member) || !rule_parks(terms, member) ||
+			    is_collected(parkings, n, member))
 				continue;
 			if (collect(&parkings, &n, member, i) < 0) {
 				free(parkings);

@@ -18,19 +18,30 @@ struct peer *peer_new(struct broker *broker, const struct identity *identity, in
 	return peer;
 }
 
-/* A lease leaves the peer's list when its end begins; an end may be immediate and free it. */
+/*
+ * The client is gone, and its leases know no peer from here on. One that is on its way back already goes on so; another's end
+ * may be immediate and free it.
+ */
+static void lose_client(struct lease *lease)
+{
+	if (lease->acquire) {
+		acquire_abandon(lease->acquire);
+		return;
+	}
+	lease->peer = NULL;
+	list_unlink(&lease->peer_link);
+	if (lease->state == LEASE_ACTIVE || lease->state == LEASE_VIOLATED)
+		release_begin(lease);
+}
+
 struct peer *peer_free(struct peer *peer)
 {
 	struct lease *lease, *following;
 
 	if (!peer)
 		return NULL;
-	list_for_each_safe(lease, following, &peer->leases, peer_link) {
-		if (lease->acquire)
-			acquire_abandon(lease->acquire);
-		else
-			release_begin(lease);
-	}
+	list_for_each_safe(lease, following, &peer->leases, peer_link)
+		lose_client(lease);
 	free(peer);
 	return NULL;
 }

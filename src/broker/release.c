@@ -77,9 +77,17 @@ void release_resume_all(struct broker *broker)
 			release_resume(lease);
 }
 
-static void release_linger(struct lease *lease)
+void release_schedule(struct lease *lease)
 {
-	lease->deadline_usec = UINT64_MAX;
+	uint64_t due = lease->revocation.due_usec;
+
+	lease->deadline_usec = lease->linger_usec < due ? lease->linger_usec : due;
+}
+
+void release_linger(struct lease *lease)
+{
+	lease->linger_usec = UINT64_MAX;
+	release_schedule(lease);
 	if (lease->state != LEASE_RELEASING)
 		return;
 	lease_set_state(lease, LEASE_LINGERING);
@@ -156,9 +164,8 @@ void release_resume(struct lease *lease)
 void release_begin(struct lease *lease)
 {
 	lease_set_state(lease, LEASE_RELEASING);
-	lease->deadline_usec = now_usec() + lease->broker->limits.linger_after_usec;
-	lease->peer = NULL;
-	list_unlink(&lease->peer_link);
+	lease->linger_usec = now_usec() + lease->broker->limits.linger_after_usec;
+	release_schedule(lease);
 	if (has_transactions(lease))
 		release_resume(lease);
 	else
@@ -173,9 +180,12 @@ void release_failed(struct lease *lease)
 		lease_end(lease, LEASE_FAILED);
 }
 
-void release_expire(struct lease *lease)
+void release_expire(struct lease *lease, uint64_t now)
 {
-	release_linger(lease);
+	if (lease->linger_usec <= now)
+		release_linger(lease);
+	if (lease->revocation.due_usec <= now)
+		revoke_expire(lease);
 }
 
 bool broker_release(struct broker *broker, struct peer *peer, uint64_t id)
@@ -185,8 +195,9 @@ bool broker_release(struct broker *broker, struct peer *peer, uint64_t id)
 	list_for_each(lease, &broker->leases, link) {
 		if (lease->id != id || (lease->peer != peer && !peer_is_admin(peer)))
 			continue;
+		/* A client that was asked for it and gives it back does what it should. */
 		if (lease->state != LEASE_ACTIVE && lease->state != LEASE_VIOLATED)
-			return false;
+			return lease->revocation.begun;
 		release_begin(lease);
 		return true;
 	}

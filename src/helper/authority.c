@@ -63,7 +63,7 @@ __attribute__((format(printf, 3, 4))) static void answer(struct authority_answer
 }
 
 /* What holds for every client. */
-static bool judge_device(const struct device_state *snapshot, const struct pci_facts *facts,
+static bool judge_device(const struct device_state *snapshot, const struct device_facts *facts,
 			 struct authority_answer *ret)
 {
 	const char *address = snapshot->id.address;
@@ -142,26 +142,96 @@ static void judge_parking(const struct authority_device *bystander, const struct
 		*ret = (struct authority_answer){ .status = HELPER_OK, .force = decision->force };
 }
 
+/* Whose socket it is, if it is one of a client's. The caller clears the identity. */
+static bool identify(const struct authority *authority, int client_fd, struct identity *client,
+		     struct authority_answer *ret)
+{
+	int r;
+
+	if (authority_check_socket(client_fd, authority->client_socket) < 0) {
+		answer(ret, HELPER_BAD_REQUEST, "the descriptor is no client's socket accepted at %s",
+		       authority->client_socket);
+		return false;
+	}
+	r = identity_from_socket(client_fd, client);
+	if (r < 0) {
+		answer(ret, HELPER_FAULT, "can't read the client's identity: %s", strerror(-r));
+		ret->error = -r;
+	}
+	return r == 0;
+}
+
+static const char *release_timeout_word(enum policy_on_release_timeout value)
+{
+	static const char *const words[] = { [POLICY_RELEASE_LEAVE] = "leave",
+					     [POLICY_RELEASE_TERMINATE] = "terminate",
+					     [POLICY_RELEASE_KILL] = "kill" };
+
+	return words[value];
+}
+
+static bool judge_signal(const struct authority *authority, const struct device_state *snapshot,
+			 const struct identity *client, bool kill, struct authority_answer *ret)
+{
+	const struct policy_subject subject = { .id = &snapshot->id, .driver = snapshot->driver };
+	struct policy_decision decision = { .action = POLICY_DENY };
+
+	if (device_state_is_parked(snapshot)) {
+		answer(ret, HELPER_REFUSED, "%s is parked: no client has it", snapshot->id.address);
+		return false;
+	}
+	authority->decide(authority->policy, &subject, client, &decision);
+	if (decision.action != POLICY_ALLOW) {
+		answer(ret, HELPER_REFUSED, "%s for uid %u: %s", snapshot->id.address, client->uid, decision.reason);
+		return false;
+	}
+	if (decision.conduct.on_release_timeout < (kill ? POLICY_RELEASE_KILL : POLICY_RELEASE_TERMINATE)) {
+		answer(ret, HELPER_REFUSED, "%s:%u has OnReleaseTimeout=%s for uid %u",
+		       decision.file ? decision.file : "?", decision.line,
+		       release_timeout_word(decision.conduct.on_release_timeout), client->uid);
+		return false;
+	}
+	return true;
+}
+
+/* A pidfd is missing where the kernel has none for sockets, and where the process has been reaped. */
+static void explain_missing_pidfd(int client_fd, pid_t pid, struct authority_answer *ret)
+{
+	int r = identity_pidfd_error(client_fd);
+
+	if (r == -ENOPROTOOPT) {
+		answer(ret, HELPER_FAULT, "before Linux 6.5 no socket tells its process for sure");
+		ret->error = EOPNOTSUPP;
+	} else {
+		answer(ret, HELPER_FAULT, "pid %d, which connected, is out of reach; it has probably ended", (int)pid);
+		ret->error = r < 0 ? -r : ESRCH;
+	}
+}
+
+void authority_judge_signal(const struct authority *authority, int client_fd, const struct device_state *snapshot,
+			    bool kill, int *ret_pidfd, struct authority_answer *ret)
+{
+	struct identity client = IDENTITY_INIT;
+	_cleanup_(cleanup_identity) struct identity *guard = &client;
+
+	if (!identify(authority, client_fd, guard, ret) || !judge_signal(authority, snapshot, guard, kill, ret))
+		return;
+	if (client.pidfd < 0) {
+		explain_missing_pidfd(client_fd, client.pid, ret);
+		return;
+	}
+	*ret = (struct authority_answer){ .status = HELPER_OK };
+	*ret_pidfd = TAKE_FD(client.pidfd);
+}
+
 void authority_judge(const struct authority *authority, int client_fd, const struct authority_device *device,
 		     const struct authority_device *bystander, struct authority_answer *ret)
 {
 	struct policy_decision decision;
 	struct identity client = IDENTITY_INIT;
 	_cleanup_(cleanup_identity) struct identity *guard = &client;
-	int r;
 
-	if (authority_check_socket(client_fd, authority->client_socket) < 0) {
-		answer(ret, HELPER_BAD_REQUEST, "the descriptor is no client's socket accepted at %s",
-		       authority->client_socket);
-		return;
-	}
-	r = identity_from_socket(client_fd, &client);
-	if (r < 0) {
-		answer(ret, HELPER_FAULT, "can't read the client's identity: %s", strerror(-r));
-		ret->error = -r;
-		return;
-	}
-	if (!judge_device(device->snapshot, device->facts, ret) ||
+	if (!identify(authority, client_fd, guard, ret) || !judge_device(device->snapshot, device->facts, ret) ||
 	    !judge_client(authority, device, guard, &decision, ret))
 		return;
 	if (bystander)

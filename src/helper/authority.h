@@ -6,7 +6,7 @@
 #ifndef IOMMUD_HELPER_AUTHORITY_H
 #define IOMMUD_HELPER_AUTHORITY_H
 
-#include "helper/pci.h"
+#include "helper/bus-device.h"
 #include "hw/helper-wire.h"
 #include "policy/policy.h"
 
@@ -36,8 +36,16 @@ int authority_check_socket(int fd, const char *path);
 /* What was read of a device. */
 struct authority_device {
 	const struct device_state *snapshot;
-	const struct pci_facts *facts;
+	const struct device_facts *facts;
 };
+
+/*
+ * Whether the client may be signalled for keeping the device that was like `snapshot` before it was prepared; with `kill` by
+ * SIGKILL. Goes by the snapshot alone: sysfs would block, for the device is being unbound. With OK, *ret_pidfd is of the
+ * process that connected, and the caller's. Never blocks.
+ */
+void authority_judge_signal(const struct authority *authority, int client_fd, const struct device_state *snapshot,
+			    bool kill, int *ret_pidfd, struct authority_answer *ret);
 
 /*
  * Whether the client may have `device`; with a `bystander`, whether that may be parked for it. Decides by facts that were

@@ -12,11 +12,11 @@
 
 #include "util/device-id.h"
 
-#define DRIVER_VFIO "vfio-pci"
 /* Takes any device that it is told to, drives none, and does not keep the device's group from user space. */
 #define DRIVER_PARKING "pci-stub"
 
 struct device_state {
+	char bus[DEVICE_BUS_MAX];
 	struct device_id id;
 	uint64_t serial; /* PCIe Device Serial Number; 0: none, or not readable */
 	uint64_t node; /* inode of the device's folder: sysfs makes a new one for a device that comes back */
@@ -40,8 +40,8 @@ static inline bool device_state_is_same_device(const struct device_state *left, 
 
 	if (left->serial && right->serial && left->serial != right->serial)
 		return false;
-	return strcmp(a->address, b->address) == 0 && left->node == right->node && a->vendor == b->vendor &&
-	       a->device == b->device && a->subsystem_vendor == b->subsystem_vendor &&
+	return strcmp(left->bus, right->bus) == 0 && strcmp(a->address, b->address) == 0 && left->node == right->node &&
+	       a->vendor == b->vendor && a->device == b->device && a->subsystem_vendor == b->subsystem_vendor &&
 	       a->subsystem_device == b->subsystem_device && a->class == b->class;
 }
 

@@ -21,19 +21,10 @@ DEFINE_CLEANUP(directory, DIR *, closedir)
 
 /* What a process has. */
 struct found {
-	bool device; /* the device's node */
+	bool device; /* a node of the device */
 	bool group; /* the group's node */
 	bool nameless; /* a VFIO device, which one is not said */
 };
-
-static void read_number(int fd, const char *path, dev_t *ret)
-{
-	unsigned int major_number, minor_number;
-	char text[32];
-
-	if (read_file_at(fd, path, text, sizeof(text)) == 0 && sscanf(text, "%u:%u", &major_number, &minor_number) == 2)
-		*ret = makedev(major_number, minor_number);
-}
 
 static DIR *open_directory(int dirfd, const char *path)
 {
@@ -43,24 +34,6 @@ static DIR *open_directory(int dirfd, const char *path)
 	if (!directory)
 		close_fd(fd);
 	return directory;
-}
-
-void holder_nodes_read(int sysfs_fd, int device_fd, struct holder_nodes *nodes)
-{
-	_cleanup_(cleanup_directory) DIR *directory = open_directory(device_fd, "vfio-dev");
-	char path[300], group[32];
-	const struct dirent *entry;
-
-	while (directory && (entry = readdir(directory))) {
-		if (strncmp(entry->d_name, "vfio", 4) != 0)
-			continue;
-		snprintf(path, sizeof(path), "vfio-dev/%s/dev", entry->d_name);
-		read_number(device_fd, path, &nodes->device);
-	}
-	if (read_link_name_at(device_fd, "iommu_group", group, sizeof(group)) < 0)
-		return;
-	snprintf(path, sizeof(path), "class/vfio/%s/dev", group);
-	read_number(sysfs_fd, path, &nodes->group);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -77,6 +50,15 @@ static bool is_nameless(const char *name)
 	       (strstr(name, "vfio/devices/vfio") && ends_with(name, " (deleted)"));
 }
 
+static bool is_node(const struct holder_nodes *nodes, dev_t number, bool block)
+{
+	for (size_t i = 0; i < nodes->n; i++) {
+		if (nodes->list[i].number == number && nodes->list[i].block == block)
+			return true;
+	}
+	return false;
+}
+
 static void look_at_fd(int dirfd, const char *fd, const struct holder_nodes *nodes, struct found *found)
 {
 	char name[256];
@@ -91,14 +73,15 @@ static void look_at_fd(int dirfd, const char *fd, const struct holder_nodes *nod
 		found->nameless |= is_nameless(name);
 		return;
 	}
-	if (statx(dirfd, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0 || !S_ISCHR(st.stx_mode))
+	if (statx(dirfd, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0 ||
+	    (!S_ISCHR(st.stx_mode) && !S_ISBLK(st.stx_mode)))
 		return;
 	number = makedev(st.stx_rdev_major, st.stx_rdev_minor);
-	if (nodes->device && number == nodes->device)
+	if (is_node(nodes, number, S_ISBLK(st.stx_mode)))
 		found->device = true;
-	else if (nodes->group && number == nodes->group)
+	else if (nodes->group && number == nodes->group && S_ISCHR(st.stx_mode))
 		found->group = true;
-	else if (!nodes->device)
+	else if (!nodes->n)
 		found->nameless |= is_nameless(name);
 }
 
@@ -151,6 +134,7 @@ int holders_find(const char *proc, const struct holder_nodes *nodes, struct hold
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
 			continue;
 		found = look_at_process(dirfd(directory), entry->d_name, nodes);
+		found.nameless &= nodes->vfio;
 		if (found.device || (found.group && found.nameless))
 			add(&sure, dirfd(directory), entry->d_name, false);
 		else if (found.nameless)

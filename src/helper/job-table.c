@@ -141,7 +141,7 @@ void job_listen(struct job *job)
 
 	while (worker_listen(&job->worker, &report) > 0) {
 		job->step = report.outcome.step ? report.outcome.step : job->step;
-		if (report.nodes.device || report.nodes.group)
+		if (report.has_nodes)
 			job->nodes = report.nodes;
 		if (!report.done)
 			continue;

@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "topology/buses.h"
 #include "util/cleanup.h"
 #include "util/digest.h"
 #include "util/fileio.h"
 
 #define RECORD_MAGIC 0x696f6d6aU /* "iomj" */
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 #define CHECKSUM_SIZE 16
 #define SIZE_LIMIT (64 * 1024 * 1024)
 #define TEMPORARY_FILE "journal.new"
@@ -38,7 +39,8 @@ struct record {
 	char driver[DEVICE_DRIVER_MAX];
 	char driver_override[DEVICE_DRIVER_MAX];
 	char moved_to[DEVICE_DRIVER_MAX];
-	uint8_t padding[32];
+	char bus[DEVICE_BUS_MAX];
+	uint8_t padding[20];
 	uint8_t checksum[CHECKSUM_SIZE];
 };
 _Static_assert(sizeof(struct record) == JOURNAL_RECORD_SIZE, "the journal's format is fixed");
@@ -74,6 +76,7 @@ static void record_encode(const struct journal_entry *entry, struct record *ret)
 	memcpy(ret->driver, snapshot->driver, sizeof(ret->driver));
 	memcpy(ret->driver_override, snapshot->driver_override, sizeof(ret->driver_override));
 	memcpy(ret->moved_to, snapshot->moved_to, sizeof(ret->moved_to));
+	memcpy(ret->bus, snapshot->bus, sizeof(ret->bus));
 	record_checksum(ret, ret->checksum);
 }
 
@@ -97,7 +100,8 @@ static bool record_is_good(const struct record *record)
 		return false;
 	return device_address_is_valid(record->address) && text_is_name(record->driver, DEVICE_DRIVER_MAX) &&
 	       text_is_name(record->driver_override, DEVICE_DRIVER_MAX) &&
-	       text_is_name(record->moved_to, DEVICE_DRIVER_MAX);
+	       text_is_name(record->moved_to, DEVICE_DRIVER_MAX) && text_is_name(record->bus, DEVICE_BUS_MAX) &&
+	       bus_find(record->bus);
 }
 
 static void record_decode(const struct record *record, struct journal_entry *ret)
@@ -118,6 +122,7 @@ static void record_decode(const struct record *record, struct journal_entry *ret
 	memcpy(snapshot->driver, record->driver, sizeof(snapshot->driver));
 	memcpy(snapshot->driver_override, record->driver_override, sizeof(snapshot->driver_override));
 	memcpy(snapshot->moved_to, record->moved_to, sizeof(snapshot->moved_to));
+	memcpy(snapshot->bus, record->bus, sizeof(snapshot->bus));
 }
 
 int journal_file_read(int dir_fd, struct journal_content *ret)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "helper/job.h"
+#include "helper/signal.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -30,6 +31,7 @@ static void run_restore(struct helper *helper, uint64_t connection, struct packe
 static void run_next(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_reload(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_holders(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_signal(struct helper *helper, uint64_t connection, struct packet *packet);
 
 static const struct operation operations[] = {
 	[HELPER_HELLO] = { .run = run_hello, .digest = true },
@@ -40,6 +42,7 @@ static const struct operation operations[] = {
 	[HELPER_HOLDERS] = { .run = run_holders, .transaction = true },
 	/* What differs is only what the job does. */
 	[HELPER_PARK] = { .run = run_prepare, .address = true, .for_address = true, .digest = true, .n_fds = 1 },
+	[HELPER_SIGNAL] = { .run = run_signal, .transaction = true, .digest = true, .flags = HELPER_KILL, .n_fds = 1 },
 };
 
 static const struct operation *find_operation(uint32_t number)
@@ -145,6 +148,11 @@ static void run_restore(struct helper *helper, uint64_t connection, struct packe
 static void run_holders(struct helper *helper, uint64_t connection, struct packet *packet)
 {
 	job_find_holders(helper, connection, &packet->request);
+}
+
+static void run_signal(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	signal_client(helper, connection, &packet->request, packet->fd);
 }
 
 static void run_next(struct helper *helper, uint64_t connection, struct packet *packet)

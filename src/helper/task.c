@@ -14,15 +14,15 @@
 
 #include "helper/authority.h"
 #include "helper/in-use.h"
-#include "helper/pci.h"
+#include "helper/bus-device.h"
 #include "helper/vfio-modules.h"
 #include "topology/viability.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
 
-static void close_device(struct pci_device *device)
+static void close_device(struct bus_device *device)
 {
-	pci_device_close(device);
+	bus_device_close(device);
 }
 
 static struct outcome outcome_of(enum helper_status status, enum helper_step step, int r)
@@ -30,43 +30,47 @@ static struct outcome outcome_of(enum helper_status status, enum helper_step ste
 	return (struct outcome){ .status = status, .step = step, .error = -r };
 }
 
-/* What only the look for holders needs. Dropping what one has can't fail. */
-static void drop_looking(void)
+/* What only the look for holders needs, and signals, which no worker sends. Dropping what one has can't fail. */
+static void drop_unneeded(void)
 {
-	static const cap_value_t looking[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
+	static const cap_value_t unneeded[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL };
 	cap_t capabilities = cap_get_proc();
 
 	if (!capabilities)
 		return;
-	(void)cap_set_flag(capabilities, CAP_EFFECTIVE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
-	(void)cap_set_flag(capabilities, CAP_PERMITTED, ARRAY_SIZE(looking), looking, CAP_CLEAR);
-	(void)cap_set_flag(capabilities, CAP_INHERITABLE, ARRAY_SIZE(looking), looking, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_EFFECTIVE, ARRAY_SIZE(unneeded), unneeded, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_PERMITTED, ARRAY_SIZE(unneeded), unneeded, CAP_CLEAR);
+	(void)cap_set_flag(capabilities, CAP_INHERITABLE, ARRAY_SIZE(unneeded), unneeded, CAP_CLEAR);
 	(void)cap_set_proc(capabilities);
 	cap_free(capabilities);
 }
 
 static int read_from_sysfs(int sysfs_fd, const char *address, struct device_state *ret_snapshot,
-			   struct pci_facts *ret_facts)
+			   struct device_facts *ret_facts)
 {
-	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
-	int r = pci_device_open(sysfs_fd, address, &device);
+	_cleanup_(close_device) struct bus_device device = { .fd = -1 };
+	int r = bus_device_open(sysfs_fd, address, &device);
 
 	if (r < 0)
 		return r;
-	r = pci_device_read_facts(&device, ret_facts);
+	r = bus_device_read_facts(&device, ret_facts);
 	if (r < 0)
 		return r;
-	return pci_device_read_snapshot(&device, ret_snapshot);
+	return bus_device_read_snapshot(&device, ret_snapshot);
 }
 
 static bool read_device(const struct task *task, const char *address, struct device_state *ret_snapshot,
-			struct pci_facts *ret_facts, struct worker_report *report)
+			struct device_facts *ret_facts, struct worker_report *report)
 {
 	int r = read_from_sysfs(task->sysfs_fd, address, ret_snapshot, ret_facts);
 
 	if (r == -ENOENT || r == -ENODEV) {
 		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
-		snprintf(report->reason, sizeof(report->reason), "there is no PCI device %s", address);
+		snprintf(report->reason, sizeof(report->reason), "there is no device %s", address);
+	} else if (r == -ENOTUNIQ) {
+		report->outcome = outcome_of(HELPER_REFUSED, HELPER_STEP_NONE, 0);
+		snprintf(report->reason, sizeof(report->reason),
+			 "%s is a device on more than one bus: which of them is meant can't be said", address);
 	} else if (r < 0) {
 		report->outcome = outcome_of(HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
 		snprintf(report->reason, sizeof(report->reason), "can't read %s in sysfs", address);
@@ -81,7 +85,7 @@ static void judge(const struct task *task, struct worker_report *report)
 					     .policy = task->policy,
 					     .client_socket = task->client_socket };
 	bool parks = task->for_address[0] != '\0';
-	struct pci_facts facts, client_facts;
+	struct device_facts facts, client_facts;
 	struct device_state client_snapshot;
 	const struct authority_device moved = { &report->snapshot, &facts },
 				      wanted = { &client_snapshot, &client_facts };
@@ -91,7 +95,7 @@ static void judge(const struct task *task, struct worker_report *report)
 		return;
 	if (parks && !read_device(task, task->for_address, &client_snapshot, &client_facts, report))
 		return;
-	strcpy(report->snapshot.moved_to, parks ? DRIVER_PARKING : DRIVER_VFIO);
+	strcpy(report->snapshot.moved_to, parks ? DRIVER_PARKING : bus_find(report->snapshot.bus)->vfio_driver);
 	if (parks)
 		authority_judge(&authority, task->client_fd, &wanted, &moved, &answer);
 	else
@@ -107,7 +111,7 @@ void task_judge(void *userdata, int channel)
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
-	drop_looking();
+	drop_unneeded();
 	judge(userdata, &report);
 	worker_say(channel, &report);
 }
@@ -133,7 +137,7 @@ static int lock_device(const struct task *task)
 struct move {
 	const struct task *task;
 	int channel;
-	struct pci_device device;
+	struct bus_device device;
 	struct in_use in_use;
 	struct vfio_modules modules;
 };
@@ -173,25 +177,28 @@ static void choose_driver(struct move *move, char ret[DEVICE_DRIVER_MAX])
 	if (driver_is_vfio(move->task->snapshot->driver) || device_state_is_parked(move->task->snapshot))
 		return;
 	move->modules.device_fd = move->device.fd;
+	move->modules.bus = move->device.bus->name;
 	(void)read_file_at(move->device.fd, "modalias", modalias, sizeof(modalias));
-	vfio_driver_choose(&vfio_modules_ops, &move->modules, modalias, ret);
+	vfio_driver_choose(&vfio_modules_ops, &move->modules, move->device.bus->vfio_driver, modalias, ret);
 }
 
-/* Once the device is being unbound, sysfs does not show its node any more: said before. */
+/* Once the device is being unbound, sysfs does not show its nodes any more: said before. */
 static void say_nodes(const struct move *move)
 {
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
 	holder_nodes_read(move->task->sysfs_fd, move->device.fd, &report.nodes);
+	report.has_nodes = true;
 	report.outcome.step = HELPER_STEP_SNAPSHOT;
 	worker_say(move->channel, &report);
 }
 
 static void run_transition(struct move *move, transition_fn transition, struct outcome *ret, enum helper_status gone)
 {
-	char vfio_driver[DEVICE_DRIVER_MAX] = DRIVER_VFIO;
-	const struct transition steps = { .ops = &pci_device_ops,
+	const struct bus *bus = bus_find(move->task->snapshot->bus);
+	char vfio_driver[DEVICE_DRIVER_MAX];
+	const struct transition steps = { .ops = &bus_device_ops,
 					  .device = &move->device,
 					  .vfio_driver = vfio_driver,
 					  .announce = announce,
@@ -200,12 +207,13 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 					  .userdata = move };
 	int r = lock_device(move->task);
 
+	strcpy(vfio_driver, bus->vfio_driver);
 	if (r < 0) {
 		*ret = outcome_of(HELPER_FAULT, HELPER_STEP_JOURNAL, r);
 		ret->undone = true;
 		return;
 	}
-	r = pci_device_open(move->task->sysfs_fd, move->task->address, &move->device);
+	r = bus_device_open_on(move->task->sysfs_fd, bus, move->task->address, &move->device);
 	if (r < 0) {
 		*ret = outcome_of(r == -ENOENT ? gone : HELPER_FAULT, HELPER_STEP_SNAPSHOT, r);
 		ret->undone = true;
@@ -213,8 +221,7 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	}
 	if (transition == transition_prepare)
 		choose_driver(move, vfio_driver);
-	else
-		say_nodes(move);
+	say_nodes(move);
 	transition(&steps, move->task->snapshot, ret);
 }
 
@@ -229,9 +236,9 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
-	drop_looking();
+	drop_unneeded();
 	run_transition(&move, transition, &report.outcome, gone);
-	pci_device_close(&move.device);
+	bus_device_close(&move.device);
 	if (report.outcome.status == HELPER_IN_USE)
 		snprintf(report.reason, sizeof(report.reason), "%s", move.in_use.detail);
 	else
@@ -253,14 +260,14 @@ void task_restore(void *userdata, int channel)
 void task_find_holders(void *userdata, int channel)
 {
 	const struct task *task = userdata;
-	_cleanup_(close_device) struct pci_device device = { .fd = -1 };
+	_cleanup_(close_device) struct bus_device device = { .fd = -1 };
 	struct holder_nodes nodes = *task->nodes;
 	struct worker_report report;
 	int r;
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
-	if (pci_device_open(task->sysfs_fd, task->address, &device) == 0)
+	if (bus_device_open(task->sysfs_fd, task->address, &device) == 0)
 		holder_nodes_read(task->sysfs_fd, device.fd, &nodes);
 	r = holders_find("/proc", &nodes, &report.holders);
 	report.outcome =

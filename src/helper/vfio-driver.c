@@ -55,14 +55,23 @@ bool vfio_driver_find(const struct vfio_driver_ops *ops, void *userdata, const c
 	return true;
 }
 
-void vfio_driver_choose(const struct vfio_driver_ops *ops, void *userdata, const char *modalias,
+/* As libkmod spells the module of a driver. */
+static void set_general(struct vfio_module *module, const char *driver)
+{
+	snprintf(module->name, sizeof(module->name), "%s", driver);
+	for (char *at = module->name; (at = strchr(at, '-'));)
+		*at = '_';
+}
+
+void vfio_driver_choose(const struct vfio_driver_ops *ops, void *userdata, const char *general, const char *modalias,
 			char ret[DEVICE_DRIVER_MAX])
 {
-	struct vfio_module modules[VFIO_MODULES_MAX + 1] = { { .name = "vfio_pci", .n_wildcards = ~0U } };
+	struct vfio_module modules[VFIO_MODULES_MAX + 1] = { { .n_wildcards = ~0U } };
 	char alias[ALIAS_MAX];
 	bool loaded = false;
 	int n = 0;
 
+	set_general(&modules[0], general);
 	if (make_alias(modalias, alias))
 		n = ops->look_up(userdata, alias, modules + 1);
 	n = n < 0 ? 1 : n + 1;
@@ -80,5 +89,5 @@ void vfio_driver_choose(const struct vfio_driver_ops *ops, void *userdata, const
 		if (vfio_driver_find(ops, userdata, module, ret))
 			return;
 	}
-	snprintf(ret, DEVICE_DRIVER_MAX, DRIVER_VFIO);
+	snprintf(ret, DEVICE_DRIVER_MAX, "%s", general);
 }

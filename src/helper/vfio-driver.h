@@ -31,9 +31,9 @@ struct vfio_driver_ops {
 /*
  * The driver to bind the device of this modalias ("pci:v0000...") to: of the modules that match the one with the fewest
  * wildcards, of several equal ones the last, loaded if it is not there. One that can't be had is passed over, and
- * DRIVER_VFIO is what remains, there or not.
+ * `general`, which drives every device of the bus, is what remains, there or not. Only PCI has variants.
  */
-void vfio_driver_choose(const struct vfio_driver_ops *ops, void *userdata, const char *modalias,
+void vfio_driver_choose(const struct vfio_driver_ops *ops, void *userdata, const char *general, const char *modalias,
 			char ret[DEVICE_DRIVER_MAX]);
 
 /* The driver of this module, as it is spelled in sysfs, if it is loaded: vfio_pci has vfio-pci, mlx5_vfio_pci its own name. */

@@ -103,9 +103,9 @@ static int look_up(void *userdata, const char *alias, struct vfio_module ret[VFI
 static bool is_loaded(void *userdata, const char *driver)
 {
 	const struct vfio_modules *modules = userdata;
-	char path[2 * DEVICE_DRIVER_MAX];
+	char path[3 * DEVICE_DRIVER_MAX];
 
-	snprintf(path, sizeof(path), "bus/pci/drivers/%s/bind", driver);
+	snprintf(path, sizeof(path), "bus/%s/drivers/%s/bind", modules->bus, driver);
 	return faccessat(modules->sysfs_fd, path, F_OK, 0) == 0;
 }
 

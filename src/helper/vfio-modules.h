@@ -8,6 +8,7 @@
 struct vfio_modules {
 	int sysfs_fd; /* borrowed */
 	int device_fd; /* the device's folder in sysfs, borrowed */
+	const char *bus; /* whose drivers are looked at */
 	const char *folder; /* of modules.alias.bin and its like; NULL: the running kernel's */
 	char note[160]; /* what came of a request to load, for the log; empty: there was none */
 };

@@ -21,7 +21,8 @@ struct worker_report {
 	struct outcome outcome;
 	struct device_state snapshot; /* of a judgement that is OK */
 	bool force; /* likewise */
-	struct holder_nodes nodes; /* with a step, if they are known */
+	bool has_nodes; /* with a step */
+	struct holder_nodes nodes;
 	struct holders holders; /* of a look at who has the device */
 	char reason[320]; /* of one that is not, and of IN_USE; of another move what became of a module */
 };

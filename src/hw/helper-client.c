@@ -281,6 +281,15 @@ int helper_client_holders(struct helper_client *client, uint64_t transaction, he
 	return submit(client, &request, -1, reply, userdata);
 }
 
+int helper_client_signal(struct helper_client *client, int client_fd, uint64_t transaction,
+			 const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata)
+{
+	struct helper_request request = { .operation = HELPER_SIGNAL, .transaction = transaction, .flags = flags };
+
+	memcpy(request.digest, digest, DIGEST_SIZE);
+	return submit(client, &request, client_fd, reply, userdata);
+}
+
 int helper_client_reload(struct helper_client *client, helper_reply_fn reply, void *userdata)
 {
 	struct helper_request request = { .operation = HELPER_RELOAD };

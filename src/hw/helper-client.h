@@ -46,6 +46,9 @@ int helper_client_restore(struct helper_client *client, uint64_t transaction, he
 int helper_client_next(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
 /* When it is answered, the reply's transaction is the one that was asked for. */
 int helper_client_holders(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
+/* The same holds for its reply. */
+int helper_client_signal(struct helper_client *client, int client_fd, uint64_t transaction,
+			 const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
 int helper_client_reload(struct helper_client *client, helper_reply_fn reply, void *userdata);
 
 /* "unbind" and so on, for messages. */

@@ -63,7 +63,9 @@ enum helper_operation {
 	/*
 	 * Send the client whose accepted socket comes with the request SIGTERM, or SIGKILL with HELPER_KILL, for it keeps the
 	 * device of `transaction`. The helper's policy must say OnReleaseTimeout=terminate, or kill, for that client and
-	 * device. The process is found by the socket's pidfd; without one (before Linux 6.5) it is a FAULT.
+	 * device, as that was before it was prepared: sysfs is not looked at, for who asks is waiting for the device. The
+	 * process is found by the socket's pidfd; without one (before Linux 6.5) it is a FAULT. Every reply names the
+	 * transaction.
 	 */
 	HELPER_SIGNAL = 8,
 	/*
@@ -161,13 +163,14 @@ struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
 	uint64_t serial;
-	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS; FAULT: what is open still */
+	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS, SIGNAL; FAULT: what is open still */
 	int32_t error; /* FAULT: a positive errno */
 	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
 	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, PARK, NEXT: the driver that RESTORE will bind; empty: none */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
-	char detail[HELPER_DETAIL_MAX]; /* IN_USE, for people, NUL-padded: "nvme0n1p1 is mounted" */
+	/* IN_USE ("nvme0n1p1 is mounted"), and all that SIGNAL is answered but OK: for people, NUL-padded. */
+	char detail[HELPER_DETAIL_MAX];
 	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
 	uint32_t n_holders; /* HOLDERS: those that follow */
 	uint32_t more_holders; /* HOLDERS: how many more there are */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verb acquire: takes devices, shows the lease, holds it until somebody says that it is over, gives it back. */
+/*
+ * The verb acquire: takes devices, shows the lease, holds it until its own end or somebody who wants it back says that it is
+ * over, gives it back.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -36,11 +39,42 @@ static bool input_has_ended(int fd)
 	return n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
 }
 
-/* Waits for the end of input or a signal: 0. A negative errno: -ECONNRESET when the daemon has gone. */
-static int wait_for_end(int signal_fd, int connection_fd)
+/* After these there is nothing to hold any more. */
+static bool is_end_of_lease(const char *event)
 {
+	static const char *const ends[] = { "releaseRequested", "leaseLingering", "leaseReleased" };
+
+	for (size_t i = 0; event && i < ARRAY_SIZE(ends); i++)
+		if (strcmp(event, ends[i]) == 0)
+			return true;
+	return false;
+}
+
+/* 1 when the lease is wanted back, or over, which has been said then; 0 when something else happened; a negative errno. */
+static int hear(struct iommud *connection)
+{
+	_cleanup_object_ json_object *event = NULL;
+	const char *text, *message;
+	int r = iommud_read_event(connection, &text);
+
+	if (r < 0)
+		return r;
+	event = json_tokener_parse(text);
+	if (!event)
+		return -ENOMEM;
+	if (!is_end_of_lease(reply_text(event, "event")))
+		return 0;
+	message = reply_text(event, "message");
+	complain("%s", message ? message : "the lease is over");
+	return 1;
+}
+
+/* Waits for the end of input, a signal or the lease's end: 0. A negative errno: -ECONNRESET when the daemon has gone. */
+static int wait_for_end(int signal_fd, struct iommud *connection)
+{
+	int r;
 	struct pollfd fds[] = {
-		{ .fd = connection_fd, .events = POLLIN },
+		{ .fd = iommud_get_fd(connection), .events = POLLIN },
 		{ .fd = signal_fd, .events = POLLIN },
 		{ .fd = STDIN_FILENO, .events = POLLIN },
 	};
@@ -48,8 +82,9 @@ static int wait_for_end(int signal_fd, int connection_fd)
 	for (;;) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return -errno;
-		if (fds[0].revents)
-			return -ECONNRESET;
+		r = fds[0].revents ? hear(connection) : 0;
+		if (r != 0)
+			return r < 0 ? r : 0;
 		if (fds[1].revents || (fds[2].revents && input_has_ended(STDIN_FILENO)))
 			return 0;
 	}
@@ -104,19 +139,24 @@ static int print_object(const struct options *options, const struct iommud_lease
 	return 0;
 }
 
-/* Shows the lease and holds it. The signals are caught before it shows, so that who reads it may send one at once. */
+/*
+ * Shows the lease and holds it. Before it shows, signals are caught and the subscription is there: who reads it may send one,
+ * or want the lease back, at once.
+ */
 static int hold(const struct options *options, struct iommud *connection, const struct iommud_lease *lease)
 {
 	_cleanup_fd_ int signal_fd = catch_signals();
 	int r = signal_fd < 0 ? signal_fd : 0;
 
 	if (r == 0)
+		r = iommud_subscribe(connection, iommud_lease_id(lease));
+	if (r == 0)
 		r = options->json != JSON_OFF ? print_object(options, lease) : print_table(options, lease);
 	if (r == 0 && fflush(stdout) != 0)
 		r = -errno;
 	if (r == 0 && !options->no_legend && isatty(STDIN_FILENO))
 		fputs("The devices are yours until the end of input (Ctrl-D).\n", stderr);
-	return r < 0 ? r : wait_for_end(signal_fd, iommud_get_fd(connection));
+	return r == 0 ? wait_for_end(signal_fd, connection) : r;
 }
 
 int verb_acquire(const struct options *options, int n_arguments, char **arguments)
@@ -124,18 +164,13 @@ int verb_acquire(const struct options *options, int n_arguments, char **argument
 	_cleanup_connection_ struct iommud *connection = NULL;
 	_cleanup_lease_ struct iommud_lease *lease = NULL;
 	int code = connect_daemon(options, &connection), r;
-	uint64_t id;
 
 	if (code == EXIT_DONE)
 		code = take_devices(options, connection, arguments, n_arguments, &lease);
 	if (code != EXIT_DONE)
 		return code;
 	r = hold(options, connection, lease);
-	if (r < 0)
-		return report_result(connection, "lease", r);
-	id = iommud_lease_id(lease);
-	/* With its descriptors closed first, the device is free at once. */
+	/* The connection's end gives the lease back. With its descriptors closed first, the device is free at once. */
 	lease = iommud_lease_free(lease);
-	r = iommud_release(connection, id);
-	return r == 0 ? EXIT_DONE : report_result(connection, "release", r);
+	return r == 0 ? EXIT_DONE : report_result(connection, "lease", r);
 }

@@ -45,6 +45,7 @@ enum option_bits {
 	OPTION_BACKEND = 1 << 3,
 	OPTION_CONSENT = 1 << 4,
 	OPTION_YES = 1 << 5,
+	OPTION_REASON = 1 << 6,
 };
 
 /* What the command line says. Texts are borrowed from it. */
@@ -58,6 +59,7 @@ struct options {
 	const char *backend;
 	const char *consent;
 	bool yes;
+	const char *reason;
 	bool help;
 	bool version;
 	/* after "--" of `run`; NULL-terminated, NULL when there was no "--" */
@@ -81,6 +83,7 @@ int verb_groups(const struct options *options, int n_arguments, char **arguments
 int verb_describe(const struct options *options, int n_arguments, char **arguments);
 int verb_explain(const struct options *options, int n_arguments, char **arguments);
 int verb_acquire(const struct options *options, int n_arguments, char **arguments);
+int verb_revoke(const struct options *options, int n_arguments, char **arguments);
 int verb_status(const struct options *options, int n_arguments, char **arguments);
 int verb_monitor(const struct options *options, int n_arguments, char **arguments);
 int verb_run(const struct options *options, int n_arguments, char **arguments);

@@ -24,6 +24,10 @@ static const struct verb verbs[] = {
 	  "IOMMUD_LEASE and IOMMUD_BACKEND. The devices are given back when the command, and all that it\n"
 	  "left its descriptors to, has ended.\n",
 	  OPTION_BACKEND | OPTION_CONSENT | OPTION_YES, 1, -1, verb_run },
+	{ "revoke", "LEASE", "take a lease back from its client (for root)",
+	  "The client is asked first; what follows when it does not give its devices back is the policy's\n"
+	  "OnReleaseTimeout=. 'iommuctl monitor' tells what becomes of it.\n",
+	  OPTION_REASON, 1, 1, verb_revoke },
 	{ "status", "", "the daemon and the leases that you may see", NULL, OPTION_JSON | OPTION_LEGEND, 0, 0,
 	  verb_status },
 	{ "monitor", "", "what happens, a line each, until it is interrupted", "With --json, an object a line.\n",

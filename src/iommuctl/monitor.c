@@ -12,8 +12,8 @@
 /* What is worth a colour: the subscriber missed something, or a promise of the daemon's does not hold. */
 static enum style style_of(json_object *event, const char *name)
 {
-	static const char *const bad[] = { "lost",        "violation",   "restoreFailed",
-					   "leaseFailed", "leaseDenied", "labelRefused" };
+	static const char *const bad[] = { "lost",        "violation",    "restoreFailed", "leaseFailed",
+					   "leaseDenied", "labelRefused", "releaseIgnored" };
 	json_object *viable = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

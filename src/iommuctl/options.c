@@ -21,6 +21,7 @@ enum option_key {
 	KEY_BACKEND,
 	KEY_CONSENT,
 	KEY_YES,
+	KEY_REASON,
 };
 
 static const struct option_info {
@@ -39,6 +40,8 @@ static const struct option_info {
 	{ "consent", KEY_CONSENT, required_argument, OPTION_CONSENT, "--consent=TOKEN",
 	  "what else is in the group is known: the token of explain" },
 	{ "yes", KEY_YES, no_argument, OPTION_YES, "--yes", "the same, whatever it is" },
+	{ "reason", KEY_REASON, required_argument, OPTION_REASON, "--reason=TEXT",
+	  "why, for the client and the journal" },
 	{ "socket", KEY_SOCKET, required_argument, 0, "--socket=PATH", "iommud's socket" },
 	{ "color", KEY_COLOR, required_argument, 0, "--color=auto|always|never", "colours" },
 	{ "help", KEY_HELP, no_argument, 0, "-h, --help", "this text" },
@@ -109,6 +112,9 @@ static int option_set(struct options *options, enum option_key key, const char *
 		return 0;
 	case KEY_YES:
 		options->yes = true;
+		return 0;
+	case KEY_REASON:
+		options->reason = argument;
 		return 0;
 	}
 	return EXIT_USAGE;

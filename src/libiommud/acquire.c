@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Acquire and Release, typed: a request to JSON, the call, and the lease that comes back. */
+/* Acquire, Release and Revoke, typed: a request to JSON, the call, and the lease that comes back. */
 #include <stdio.h>
 #include <string.h>
 
@@ -97,4 +97,26 @@ EXPORT int iommud_release(struct iommud *connection, uint64_t lease_id)
 	if (lease_id > INT64_MAX || n < 0)
 		return -EINVAL;
 	return iommud_call(connection, "io.iommud.Release", parameters, NULL);
+}
+
+EXPORT int iommud_revoke(struct iommud *connection, uint64_t lease_id, const char *reason)
+{
+	_cleanup_json_ json_object *parameters = json_object_new_object();
+	_cleanup_reply_ struct iommud_reply reply = { 0 };
+	json_object *number = json_object_new_int64((int64_t)lease_id);
+	int r = lease_id > INT64_MAX ? -EINVAL : 0;
+
+	if (!parameters || !number || json_object_object_add(parameters, "lease", number) < 0) {
+		json_object_put(number);
+		return -ENOMEM;
+	}
+	if (r == 0)
+		r = object_add_string(parameters, "reason", reason);
+	if (r == 0)
+		r = iommud_call_send(connection, "io.iommud.Revoke", parameters, false);
+	if (r == 0)
+		r = iommud_call_receive(connection, &reply);
+	if (r != 0)
+		return r;
+	return reply.continues || reply.message.n_fds > 0 ? iommud_break(connection, -EPROTO) : 0;
 }

@@ -57,6 +57,8 @@ int iommud_call_send(struct iommud *connection, const char *method, json_object 
 	json_object_put(TAKE_PTR(connection->reply));
 	if (connection->broken)
 		return -ENOTCONN;
+	if (connection->subscribed)
+		return -EBUSY;
 	r = envelope_new(method, parameters, more, &envelope);
 	if (r < 0)
 		return r;
@@ -153,8 +155,7 @@ static int call_send_text(struct iommud *connection, const char *method, const c
 	return iommud_call_send(connection, method, object, more);
 }
 
-/* Receives a reply that brings no descriptors. Its parameters become the connection's, for borrowed text. */
-static int call_receive_text(struct iommud *connection, const char **ret_text, bool *ret_continues)
+int iommud_call_receive_text(struct iommud *connection, const char **ret_text, bool *ret_continues)
 {
 	_cleanup_reply_ struct iommud_reply reply = { 0 };
 	const char *text;
@@ -182,7 +183,7 @@ EXPORT int iommud_call(struct iommud *connection, const char *method, const char
 	int r = call_send_text(connection, method, parameters, false);
 
 	if (r == 0)
-		r = call_receive_text(connection, &text, &continues);
+		r = iommud_call_receive_text(connection, &text, &continues);
 	if (r != 0)
 		return r;
 	if (continues)
@@ -201,7 +202,7 @@ EXPORT int iommud_call_more(struct iommud *connection, const char *method, const
 	while (r == 0 && continues) {
 		const char *text;
 
-		r = call_receive_text(connection, &text, &continues);
+		r = iommud_call_receive_text(connection, &text, &continues);
 		if (r != 0)
 			return r;
 		r = function(text, userdata);

@@ -21,6 +21,7 @@ DEFINE_CLEANUP(json, json_object *, json_object_put)
 struct iommud {
 	int fd;
 	bool broken; /* the position in the stream is lost: no more calls */
+	bool subscribed; /* a stream of events is open: no calls either */
 	json_object *reply; /* parameters of the last reply, what the borrowed texts live in; NULL unless it had any */
 	/* Of the last call, all NULL unless it was refused. */
 	char *error_name;
@@ -43,6 +44,11 @@ void iommud_reply_clear(struct iommud_reply *reply);
 int iommud_call_send(struct iommud *connection, const char *method, json_object *parameters, bool more);
 /* 0, IOMMUD_REFUSED or a negative errno, which breaks the connection. */
 int iommud_call_receive(struct iommud *connection, struct iommud_reply *ret);
+/*
+ * The same for a reply that brings no descriptors. Its parameters become the connection's; *ret_text is borrowed until the
+ * next call.
+ */
+int iommud_call_receive_text(struct iommud *connection, const char **ret_text, bool *ret_continues);
 /* Marks the connection as of no further use and returns `error`. */
 int iommud_break(struct iommud *connection, int error);
 

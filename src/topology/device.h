@@ -54,7 +54,7 @@ struct device {
 	struct list_link group_link; /* group::devices */
 	struct group *group; /* never NULL: devices without a group are not ours */
 	struct device_id id;
-	char bus[12];
+	char bus[DEVICE_BUS_MAX];
 	char driver[DEVICE_DRIVER_MAX]; /* empty: driver-less */
 	char physical_function[DEVICE_ADDRESS_MAX]; /* empty: not a virtual function */
 	int numa_node; /* -1: unknown */

@@ -8,6 +8,7 @@
 
 #define DEVICE_ADDRESS_MAX 40 /* a PCI address needs 13, an mdev's UUID 37 */
 #define DEVICE_DRIVER_MAX 40
+#define DEVICE_BUS_MAX 12 /* the longest that VFIO knows is "platform" */
 
 struct device_id {
 	char address[DEVICE_ADDRESS_MAX]; /* the name below /sys/bus/BUS/devices */

@@ -52,6 +52,17 @@ static int read_groups(int fd, struct identity *identity)
 	return 0;
 }
 
+int identity_pidfd_error(int fd)
+{
+	int pidfd = -1;
+	socklen_t size = sizeof(pidfd);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0)
+		return -errno;
+	close_fd(pidfd);
+	return 0;
+}
+
 int identity_from_socket(int fd, struct identity *ret)
 {
 	struct identity identity = IDENTITY_INIT;

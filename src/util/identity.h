@@ -31,6 +31,12 @@ struct identity {
 int identity_from_socket(int fd, struct identity *ret);
 
 /*
+ * Why an identity of this socket has no pidfd: -ENOPROTOOPT where the kernel has none for sockets; another errno, such as
+ * -ESRCH, where the process has been reaped; 0 where there is one.
+ */
+int identity_pidfd_error(int fd);
+
+/*
  * The identity that a process of user `uid`, with `gid` and the supplementary groups that the user database lists,
  * would have: for "what if" questions. `gid` (gid_t)-1 means the user's own. -ENOENT if there is no such user.
  */

@@ -50,9 +50,29 @@ static int list_leases(void *userdata, struct varlink_call *call, const void *pa
 	return list_begin(call, LISTING_LEASES);
 }
 
+struct subscribe_parameters {
+	uint64_t lease; /* UINT64_MAX: it is not there */
+};
+
+static const struct json_field subscribe_fields[] = {
+	{ "lease", JSON_FIELD_U64, offsetof(struct subscribe_parameters, lease), false },
+};
+
 static int subscribe(void *userdata, struct varlink_call *call, const void *parameters)
 {
-	return session_subscribe(session_of_call(call), call);
+	const struct subscribe_parameters *wanted = parameters;
+	struct session *session = session_of_call(call);
+	struct refusal refusal = { .number = wanted->lease };
+	const struct lease *lease;
+
+	if (wanted->lease == UINT64_MAX)
+		return session_subscribe(session, call, 0);
+	lease = broker_find_lease(session->service->broker, session->peer, wanted->lease);
+	if (lease)
+		return session_subscribe_lease(session, call, lease);
+	refusal_set(&refusal, REFUSAL_NO_SUCH_LEASE, "no lease %llu is yours; it may be over",
+		    (unsigned long long)wanted->lease);
+	return errors_reply(call, &refusal);
 }
 
 /* ---- Describe ---- */
@@ -174,7 +194,7 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 	return r;
 }
 
-/* ---- Acquire and Release ---- */
+/* ---- Acquire, Release and Revoke ---- */
 
 struct acquire_parameters {
 	struct json_string_list devices;
@@ -273,13 +293,46 @@ static int release(void *userdata, struct varlink_call *call, const void *parame
 	return errors_reply(call, &refusal);
 }
 
+struct revoke_parameters {
+	uint64_t lease;
+	const char *reason;
+};
+
+static const struct json_field revoke_fields[] = {
+	{ "lease", JSON_FIELD_U64, offsetof(struct revoke_parameters, lease), true },
+	{ "reason", JSON_FIELD_STRING, offsetof(struct revoke_parameters, reason), false },
+};
+
+static int revoke_lease(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	const struct revoke_parameters *wanted = parameters;
+	struct service *service = userdata;
+	struct refusal refusal = { 0 };
+	char reason[160];
+
+	if (!peer_is_admin(session_of_call(call)->peer)) {
+		refusal_set(&refusal, REFUSAL_DENIED, "only root may take a lease back; its owner may release it");
+		return errors_reply(call, &refusal);
+	}
+	text_copy_printable(reason, sizeof(reason), wanted->reason ? wanted->reason : "root wants it back");
+	if (broker_revoke(service->broker, wanted->lease, reason))
+		return varlink_reply(call, NULL, NULL, 0, false);
+	refusal.number = wanted->lease;
+	refusal_set(&refusal, REFUSAL_NO_SUCH_LEASE, "there is no lease %llu; see 'iommuctl status'",
+		    (unsigned long long)wanted->lease);
+	return errors_reply(call, &refusal);
+}
+
 #define FIELDS(table, type) .fields = (table), .n_fields = ARRAY_SIZE(table), .parameters_size = sizeof(type)
 
 const struct varlink_method iommud_methods[] = {
 	{ .name = "io.iommud.ListDevices", .flags = VARLINK_REQUIRES_MORE, .handle = list_devices },
 	{ .name = "io.iommud.ListGroups", .flags = VARLINK_REQUIRES_MORE, .handle = list_groups },
 	{ .name = "io.iommud.ListLeases", .flags = VARLINK_REQUIRES_MORE, .handle = list_leases },
-	{ .name = "io.iommud.Subscribe", .flags = VARLINK_REQUIRES_MORE, .handle = subscribe },
+	{ .name = "io.iommud.Subscribe",
+	  .flags = VARLINK_REQUIRES_MORE,
+	  FIELDS(subscribe_fields, struct subscribe_parameters),
+	  .handle = subscribe },
 	{ .name = "io.iommud.Describe", FIELDS(describe_fields, struct device_parameters), .handle = describe },
 	{ .name = "io.iommud.Explain", FIELDS(explain_fields, struct explain_parameters), .handle = explain },
 	{ .name = "io.iommud.Acquire",
@@ -287,6 +340,7 @@ const struct varlink_method iommud_methods[] = {
 	  FIELDS(acquire_fields, struct acquire_parameters),
 	  .handle = acquire },
 	{ .name = "io.iommud.Release", FIELDS(release_fields, struct release_parameters), .handle = release },
+	{ .name = "io.iommud.Revoke", FIELDS(revoke_fields, struct revoke_parameters), .handle = revoke_lease },
 };
 
 const size_t iommud_n_methods = ARRAY_SIZE(iommud_methods);

@@ -205,21 +205,45 @@ static void deliver(struct session *session, const struct broker_event *event)
 	(void)send_event(session, event); /* a client that went is told to us by `disconnected` */
 }
 
+static bool wants(const struct session *session, const struct broker_event *event)
+{
+	if (!session->subscription || !peer_may_see_event(session->peer, event))
+		return false;
+	return session->subscribed_lease == 0 || event->lease == (int64_t)session->subscribed_lease;
+}
+
 void session_publish(void *userdata, const struct broker_event *event)
 {
 	struct service *service = userdata;
 	struct session *session, *following;
 
 	list_for_each_safe(session, following, &service->subscribers, subscriber_link)
-		if (session->subscription && peer_may_see_event(session->peer, event))
+		if (wants(session, event))
 			deliver(session, event);
 }
 
-int session_subscribe(struct session *session, struct varlink_call *call)
+int session_subscribe(struct session *session, struct varlink_call *call, uint64_t lease)
 {
 	session->subscription = call;
+	session->subscribed_lease = lease;
 	list_append(&session->service->subscribers, &session->subscriber_link);
 	return send_own_event(session, 0, "subscribed", "events follow");
+}
+
+int session_subscribe_lease(struct session *session, struct varlink_call *call, const struct lease *lease)
+{
+	struct broker_event late = { .name = "releaseRequested",
+				     .group = -1,
+				     .lease = (int64_t)lease->id,
+				     .uid = (int64_t)lease->uid,
+				     .viable = -1,
+				     .message = "the lease was being taken back before you subscribed; give it back" };
+	bool wanted_back = lease->revocation.begun;
+	int r = session_subscribe(session, call, lease->id);
+
+	if (r == 0 && wanted_back)
+		r = send_event(session, &late);
+	return r;
 }
 
 /* The client read: the list goes on, and what it missed is not kept from it until something else happens. */

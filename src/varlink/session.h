@@ -40,6 +40,7 @@ struct session {
 	struct peer *peer;
 	struct varlink_call *acquire; /* NULL: none waits */
 	struct varlink_call *subscription; /* NULL: not subscribed */
+	uint64_t subscribed_lease; /* what happens to this lease only; 0: everything */
 	struct listing listing;
 	bool lost; /* events were left out because the client did not read, and it was not told yet */
 	uint64_t last_lost; /* the sequence of the last of them */
@@ -55,7 +56,10 @@ void session_publish(void *userdata, const struct broker_event *event);
 
 /* Sends the list as far as the client's queue takes it. */
 int session_list(struct session *session);
-int session_subscribe(struct session *session, struct varlink_call *call);
+/* `lease` 0: everything that the session's peer may see. */
+int session_subscribe(struct session *session, struct varlink_call *call, uint64_t lease);
+/* What happens to the lease, and first of all whether it is being taken back already. */
+int session_subscribe_lease(struct session *session, struct varlink_call *call, const struct lease *lease);
 
 struct session *session_of_call(const struct varlink_call *call);
 

@@ -64,9 +64,14 @@ complain() {
 
 # run CODE ARGUMENT...: iommuctl with these arguments; $out and $err are what it printed.
 run() {
-	local expected=$1 code=0
-	shift
-	ctl "$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
+	run_with_input /dev/null "$@"
+}
+
+# run_with_input FILE CODE ARGUMENT...: the same with this standard input.
+run_with_input() {
+	local input=$1 expected=$2 code=0
+	shift 2
+	ctl "$@" >"$dir/out" 2>"$dir/err" <"$input" || code=$?
 	out=$(cat "$dir/out") err=$(cat "$dir/err")
 	[ "$code" -eq "$expected" ] || complain "iommuctl $*: exit code $code, not $expected: $err"
 }
@@ -113,6 +118,13 @@ start_with_devices() {
 	END
 }
 
+# event NAME MESSAGE: of lease 3
+event() {
+	echo "{\"sequence\":1,\"event\":\"$1\",\"device\":null,\"group\":null,\"lease\":3,\"uid\":null,\"driver\":null,\"label\":null,\"viable\":null,\"message\":\"$2\"}"
+}
+
+subscribed=$(event subscribed 'events follow')
+
 start_with_lease() {
 	start <<-END
 		call io.iommud.Acquire "0000:01:00.0"
@@ -121,8 +133,8 @@ start_with_lease() {
 		call io.iommud.Acquire
 		fds 2
 		reply $iommufd
-		call io.iommud.Release
-		reply {}
+		call io.iommud.Subscribe
+		more $subscribed
 	END
 }
 
@@ -379,13 +391,13 @@ acquire_holds_until_the_end_of_input() {
 	is "$line" 'LEASE  BACKEND  LABEL  DEVICE        GROUP'
 	read -r -t 20 line <&6
 	is "$line" '3      iommufd  blue   0000:00:04.0  5'
-	logged 'call *Acquire*{"devices":?"0000:00:04.0"?}}'
+	logged 'call *Acquire*{"devices":?"0000:00:04.0"?}}' 'call *Subscribe*{"lease":3}*'
 	echo 'input is no end' >&7
 	read -r -t 0 line <&5 && complain 'released before the end of input'
 	exec 7>&-
 	wait "$acquire" || code=$?
 	is "$code" 0
-	logged 'call *Release*{"lease":3}}' gone
+	logged gone
 	exec 6<&-
 	rm "$dir/in" "$dir/pipe"
 }
@@ -404,7 +416,7 @@ acquire_releases_at_a_signal() {
 		kill -"$signal" "$acquire"
 		wait "$acquire" || code=$?
 		is "$code" 0
-		logged 'call *Acquire*' 'call *Release*' gone
+		logged 'call *Acquire*' 'call *Subscribe*' gone
 		exec 6<&- 7>&-
 		rm "$dir/in" "$dir/pipe"
 		stop
@@ -428,6 +440,76 @@ acquire_says_when_the_lease_is_over() {
 	rm "$dir/in"
 }
 
+# lets_go_after EVENT: acquire ends well at this event of its lease, having said why, though its input is open
+lets_go_after() {
+	start <<-END
+		call io.iommud.Acquire
+		fds 2
+		reply $iommufd
+		call io.iommud.Subscribe "lease":3
+		more $subscribed
+		more $(event violation 'not viable any more')
+		more $(event "$1" 'lease 3 is taken back: why not')
+	END
+	mkfifo "$dir/in"
+	exec 7<>"$dir/in"
+	run_with_input "$dir/in" 0 acquire 0000:00:04.0
+	is "$err" 'iommuctl: lease 3 is taken back: why not'
+	logged 'call *Acquire*' 'call *Subscribe*' gone
+	exec 7>&-
+	rm "$dir/in"
+	stop
+}
+
+acquire_lets_go_when_it_is_asked_to() {
+	lets_go_after releaseRequested
+	lets_go_after leaseLingering
+	lets_go_after leaseReleased
+}
+
+acquire_ends_when_its_lease_was_over_before_it_subscribed() {
+	start <<-END
+		call io.iommud.Acquire
+		fds 2
+		reply $iommufd
+		call io.iommud.Subscribe
+		error io.iommud.NoSuchLease {"lease":3,"message":"no lease 3 is yours; it may be over"}
+	END
+	mkfifo "$dir/in"
+	exec 7<>"$dir/in"
+	run_with_input "$dir/in" 1 acquire 0000:00:04.0
+	is "$err" 'iommuctl: no lease 3 is yours; it may be over'
+	exec 7>&-
+	rm "$dir/in"
+}
+
+# ---- revoke ----
+
+revoke_names_lease_and_reason() {
+	start <<-END
+		call io.iommud.Revoke "lease":7
+		error io.iommud.NoSuchLease {"lease":7,"message":"there is no lease 7"}
+		call io.iommud.Revoke "lease":8
+		error io.iommud.DeniedByPolicy {"device":"","file":null,"line":null,"message":"only root may"}
+		call io.iommud.Revoke
+		reply {}
+	END
+	run 0 revoke 3
+	logged 'call *Revoke*{"lease":3}}' gone
+	is "$out$err" ''
+	run 0 revoke --reason='the "card" is broken' 3
+	logged 'call *{"lease":3,"reason":"the ?"card?" is broken"}}'
+	run 1 revoke 7
+	is "$err" 'iommuctl: there is no lease 7'
+	run 3 revoke 8
+	is "$err" 'iommuctl: only root may'
+	local word
+	for word in x -1 ' 3' 3x 9223372036854775808 99999999999999999999 ''; do
+		run 2 revoke -- "$word"
+		has "$err" 'a lease is a number'
+	done
+}
+
 acquire_sends_backend_and_consent() {
 	start_with_lease
 	run 0 acquire --backend=iommufd 0000:00:04.0 --consent=cafe
@@ -441,8 +523,8 @@ consent_script() {
 		reply $iommufd
 		call io.iommud.Acquire
 		error io.iommud.ConsentRequired {"group":12,"bystanders":$bystanders,"token":"cafe","message":"group 12 has more members"}
-		call io.iommud.Release
-		reply {}
+		call io.iommud.Subscribe
+		more $subscribed
 	END
 }
 
@@ -458,7 +540,7 @@ acquire_without_consent_shows_whom_it_affects() {
 acquire_with_yes_consents_once() {
 	start < <(consent_script)
 	run 0 acquire --yes 0000:00:04.0
-	logged 'call *{"devices":?"0000:00:04.0"?}}' 'call *{"devices":?"0000:00:04.0"?,"consent":"cafe"}}' 'call *Release*'
+	logged 'call *{"devices":?"0000:00:04.0"?}}' 'call *{"devices":?"0000:00:04.0"?,"consent":"cafe"}}' 'call *Subscribe*'
 	is "$err" 'iommuctl: group 12 has other members, which are affected, too:
   0000:01:00.1 (driver e1000e): is unbound
   0000:01:00.2 (no driver): stays'
@@ -819,6 +901,9 @@ monitor_ends_when_nobody_reads
 acquire_holds_until_the_end_of_input
 acquire_releases_at_a_signal
 acquire_says_when_the_lease_is_over
+acquire_lets_go_when_it_is_asked_to
+acquire_ends_when_its_lease_was_over_before_it_subscribed
+revoke_names_lease_and_reason
 acquire_sends_backend_and_consent
 acquire_without_consent_shows_whom_it_affects
 acquire_with_yes_consents_once

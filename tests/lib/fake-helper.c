@@ -127,6 +127,20 @@ static void find_holders(struct fake_helper *helper, const struct helper_request
 	memcpy(reply->holders, helper->holders, sizeof(reply->holders));
 }
 
+static void signal_client(struct fake_helper *helper, const struct helper_request *request, struct helper_reply *reply)
+{
+	const struct fake_transaction *transaction = &helper->transactions[request->transaction - 1];
+
+	reply->transaction = request->transaction;
+	reply->status = helper->signal_status;
+	if (!transaction->open || memcmp(helper->digest, request->digest, DIGEST_SIZE) != 0)
+		reply->status = HELPER_REFUSED;
+	if (reply->status == HELPER_OK)
+		note(helper, request->flags & HELPER_KILL ? "kill" : "terminate", transaction->address);
+	if (helper->signal_detail)
+		snprintf(reply->detail, sizeof(reply->detail), "%s", helper->signal_detail);
+}
+
 static void answer(struct fake_helper *helper, const struct helper_request *request)
 {
 	struct helper_reply reply = { .version = HELPER_VERSION, .serial = request->serial };
@@ -140,6 +154,8 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 		next(helper, request, &reply);
 	else if (request->operation == HELPER_HOLDERS)
 		find_holders(helper, request, &reply);
+	else if (request->operation == HELPER_SIGNAL)
+		signal_client(helper, request, &reply);
 	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");
 }
 

@@ -26,7 +26,7 @@ struct fake_helper {
 	struct fake_transaction transactions[FAKE_TRANSACTIONS]; /* by number - 1 */
 	uint64_t n_transactions;
 	uint8_t digest[DIGEST_SIZE];
-	unsigned int n_requests[8]; /* by operation */
+	unsigned int n_requests[16]; /* by operation */
 	char trace[1024]; /* what was moved, in order: "park(ADDRESS) " and so on */
 	/* What PREPARE or PARK of this address is answered; HELPER_OK: it is done. Empty: all are done. */
 	char fail_address[DEVICE_ADDRESS_MAX];
@@ -43,6 +43,9 @@ struct fake_helper {
 	struct helper_holder holders[HELPER_HOLDERS_MAX];
 	uint32_t n_holders;
 	uint32_t holders_status;
+	/* What SIGNAL is answered; HELPER_OK: "terminate(ADDRESS) " or "kill(ADDRESS) " is in the trace. */
+	uint32_t signal_status;
+	const char *signal_detail; /* NULL: none */
 };
 
 void fake_helper_start(struct fake_helper *helper, struct fake_sysfs *sysfs);

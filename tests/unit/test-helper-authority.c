@@ -97,7 +97,7 @@ static const struct device_state device = {
 	.id = { .address = "0000:00:01.0", .vendor = 0x8086, .device = 0x10d3, .class = 0x020000 }, .driver = "e1000e"
 };
 
-static struct authority_answer judge(const struct sockets *sockets, int fd, const struct pci_facts *facts)
+static struct authority_answer judge(const struct sockets *sockets, int fd, const struct device_facts *facts)
 {
 	const struct authority authority = { .decide = decide, .client_socket = sockets->path };
 	struct authority_answer answer;
@@ -107,10 +107,10 @@ static struct authority_answer judge(const struct sockets *sockets, int fd, cons
 	return answer;
 }
 
-static const struct pci_facts pair_facts = { .group = "6", .group_size = 2 };
+static const struct device_facts pair_facts = { .group = "6", .group_size = 2 };
 
 static struct authority_answer judge_parking(const struct sockets *sockets, const struct device_state *bystander,
-					     const struct pci_facts *facts)
+					     const struct device_facts *facts)
 {
 	const struct authority authority = { .decide = decide, .client_socket = sockets->path };
 	struct authority_answer answer;
@@ -129,7 +129,7 @@ static void allow(enum policy_scope scope)
 
 static void allows_what_the_policy_allows(void **state)
 {
-	const struct pci_facts facts = { .group_size = 1, .physical_function = "0000:00:02.0" };
+	const struct device_facts facts = { .group_size = 1, .physical_function = "0000:00:02.0" };
 	const struct sockets *sockets = *state;
 
 	allow(POLICY_SINGLETON);
@@ -143,7 +143,7 @@ static void allows_what_the_policy_allows(void **state)
 
 static void force_is_the_rules(void **state)
 {
-	const struct pci_facts facts = { .group_size = 1 };
+	const struct device_facts facts = { .group_size = 1 };
 	const struct sockets *sockets = *state;
 
 	allow(POLICY_SINGLETON);
@@ -157,7 +157,7 @@ static void force_is_the_rules(void **state)
 
 static void refuses_what_the_policy_denies_and_says_why(void **state)
 {
-	const struct pci_facts facts = { .group_size = 1 };
+	const struct device_facts facts = { .group_size = 1 };
 	const struct sockets *sockets = *state;
 	struct authority_answer answer;
 
@@ -170,7 +170,7 @@ static void refuses_what_the_policy_denies_and_says_why(void **state)
 
 static void a_singleton_rule_gives_no_part_of_a_group(void **state)
 {
-	const struct pci_facts facts = { .group_size = 2 };
+	const struct device_facts facts = { .group_size = 2 };
 	const struct sockets *sockets = *state;
 	struct authority_answer answer;
 
@@ -184,9 +184,9 @@ static void a_singleton_rule_gives_no_part_of_a_group(void **state)
 
 static void some_devices_no_rule_can_give(void **state)
 {
-	static const struct pci_facts facts[] = { { .group_size = 1, .bridge = true },
-						  { .group_size = 0 },
-						  { .group_size = 1, .no_iommu = true } };
+	static const struct device_facts facts[] = { { .group_size = 1, .bridge = true },
+						     { .group_size = 0 },
+						     { .group_size = 1, .no_iommu = true } };
 	const struct sockets *sockets = *state;
 
 	allow(POLICY_WHOLE);
@@ -226,7 +226,7 @@ static void parks_a_bystander_of_what_the_client_may_have(void **state)
 	assert_int_equal(judge_parking(*state, &idle, &pair_facts).status, HELPER_OK);
 }
 
-static void refuse_parking(const struct sockets *sockets, const char *driver, const struct pci_facts *facts,
+static void refuse_parking(const struct sockets *sockets, const char *driver, const struct device_facts *facts,
 			   const char *said)
 {
 	const struct device_state bystander = neighbour(driver);
@@ -250,9 +250,9 @@ static void parks_nothing_without_a_rule_that_says_so(void **state)
 
 static void parks_no_bridge_no_stranger_and_nothing_on_vfio(void **state)
 {
-	static const struct pci_facts bridge = { .group = "6", .group_size = 2, .bridge = true };
-	static const struct pci_facts stranger = { .group = "7", .group_size = 2 };
-	static const struct pci_facts loose = { .group_size = 0 };
+	static const struct device_facts bridge = { .group = "6", .group_size = 2, .bridge = true };
+	static const struct device_facts stranger = { .group = "7", .group_size = 2 };
+	static const struct device_facts loose = { .group_size = 0 };
 
 	allow_parking();
 	refuse_parking(*state, "pcieport", &bridge, "bridge");
@@ -264,7 +264,7 @@ static void parks_no_bridge_no_stranger_and_nothing_on_vfio(void **state)
 
 static void a_client_that_left_is_still_known(void **state)
 {
-	const struct pci_facts facts = { .group_size = 1 };
+	const struct device_facts facts = { .group_size = 1 };
 	struct sockets *sockets = *state;
 
 	close(sockets->client);
@@ -275,7 +275,7 @@ static void a_client_that_left_is_still_known(void **state)
 
 static void refuse_socket(const struct sockets *sockets, int fd)
 {
-	const struct pci_facts facts = { .group_size = 1 };
+	const struct device_facts facts = { .group_size = 1 };
 
 	allow(POLICY_WHOLE);
 	assert_int_equal(authority_check_socket(fd, sockets->path), -EPERM);

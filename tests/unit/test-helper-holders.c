@@ -25,6 +25,8 @@
 /* A device number that nobody else on the machine has open: memory's, without a driver. */
 #define MINOR 77
 #define NODE makedev(1, 5) /* /dev/zero */
+/* Of a device that is on vfio. */
+#define ON_VFIO(device) .list = { { .number = (device) } }, .n = 1, .vfio = true
 
 struct place {
 	char path[64];
@@ -35,7 +37,7 @@ struct place {
 static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void run(const char *format, ...)
 {
-	char command[512];
+	char command[1024];
 	va_list args;
 
 	va_start(args, format);
@@ -79,7 +81,7 @@ static void has(const struct place *place, int pid, int fd, const char *target)
 
 static void a_process_with_the_node_is_named(void **state)
 {
-	const struct holder_nodes nodes = { .device = NODE };
+	const struct holder_nodes nodes = { ON_VFIO(NODE) };
 	const struct place *place = *state;
 	struct holders holders;
 
@@ -98,7 +100,7 @@ static void a_process_with_the_node_is_named(void **state)
 
 static void a_device_without_a_name_counts_with_its_group(void **state)
 {
-	const struct holder_nodes nodes = { .device = makedev(1, MINOR), .group = NODE };
+	const struct holder_nodes nodes = { ON_VFIO(makedev(1, MINOR)), .group = NODE };
 	const struct place *place = *state;
 	struct holders holders;
 
@@ -117,7 +119,7 @@ static void a_device_without_a_name_counts_with_its_group(void **state)
 
 static void without_a_better_one_a_nameless_device_may_be_it(void **state)
 {
-	const struct holder_nodes nodes = { .device = makedev(1, MINOR) };
+	const struct holder_nodes nodes = { ON_VFIO(makedev(1, MINOR)) };
 	const struct place *place = *state;
 	struct holders holders;
 
@@ -134,7 +136,7 @@ static void without_a_better_one_a_nameless_device_may_be_it(void **state)
 
 static void more_than_have_a_place_are_counted(void **state)
 {
-	const struct holder_nodes nodes = { .device = NODE };
+	const struct holder_nodes nodes = { ON_VFIO(NODE) };
 	const struct place *place = *state;
 	struct holders holders;
 
@@ -219,7 +221,7 @@ static void make_node(struct place *place, char path[128])
 
 static void a_child_with_the_node_is_found_until_it_ends(void **state)
 {
-	const struct holder_nodes nodes = { .device = makedev(1, 7) };
+	const struct holder_nodes nodes = { ON_VFIO(makedev(1, 7)) };
 	struct place *place = *state;
 	struct holders holders;
 	char path[128];
@@ -238,7 +240,7 @@ static void a_child_with_the_node_is_found_until_it_ends(void **state)
 /* As when the helper was restarted in the middle: sysfs does not show the number any more, and the node is gone. */
 static void a_node_that_was_removed_may_be_it(void **state)
 {
-	const struct holder_nodes nodes = { 0 }, other = { .device = makedev(1, MINOR) };
+	const struct holder_nodes nodes = { .vfio = true }, other = { ON_VFIO(makedev(1, MINOR)) };
 	struct place *place = *state;
 	struct holders holders;
 	char path[128];
@@ -268,12 +270,93 @@ static void reads_the_numbers_from_sysfs(void **state)
 	snprintf(path, sizeof(path), "%s/dev", place->path);
 	device_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	holder_nodes_read(sysfs_fd, device_fd, &nodes);
-	assert_true(nodes.device == makedev(510, 3));
+	assert_int_equal(nodes.n, 1);
+	assert_true(nodes.list[0].number == makedev(510, 3) && !nodes.list[0].block);
 	assert_true(nodes.group == makedev(240, 1));
 	/* While it is unbound, what was known stays. */
 	run("rm -r %s/dev/vfio-dev", place->path);
 	holder_nodes_read(sysfs_fd, device_fd, &nodes);
-	assert_true(nodes.device == makedev(510, 3));
+	assert_int_equal(nodes.n, 1);
+	assert_true(nodes.list[0].number == makedev(510, 3));
+}
+
+static struct holder_nodes read_nodes(const struct place *place)
+{
+	struct holder_nodes nodes = { 0 };
+	_cleanup_fd_ int sysfs_fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int device_fd = openat(sysfs_fd, "dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	holder_nodes_read(sysfs_fd, device_fd, &nodes);
+	return nodes;
+}
+
+/* A disk has nodes of both kinds, at any depth. What is behind a link belongs to another device. */
+static void reads_the_nodes_of_a_driver_of_the_hosts(void **state)
+{
+	const struct place *place = *state;
+	struct holder_nodes nodes;
+
+	run("cd %s && mkdir -p dev/nvme/nvme0/nvme0n1/nvme0n1p1 dev/power other/misc/x class/block class/nvme && "
+	    "echo 240:0 >dev/nvme/nvme0/dev && ln -s ../../../class/nvme dev/nvme/nvme0/subsystem && "
+	    "echo 259:0 >dev/nvme/nvme0/nvme0n1/dev && ln -s ../../../../class/block dev/nvme/nvme0/nvme0n1/subsystem && "
+	    "echo 259:1 >dev/nvme/nvme0/nvme0n1/nvme0n1p1/dev && "
+	    "ln -s ../../../../../class/block dev/nvme/nvme0/nvme0n1/nvme0n1p1/subsystem && "
+	    "echo 10:9 >other/misc/x/dev && ln -s ../other dev/consumer && echo 10:8 >dev/power/dev",
+	    place->path);
+	nodes = read_nodes(place);
+	assert_int_equal(nodes.n, 3);
+	for (size_t i = 0; i < nodes.n; i++)
+		assert_true((nodes.list[i].number == makedev(240, 0) && !nodes.list[i].block) ||
+			    (major(nodes.list[i].number) == 259 && nodes.list[i].block));
+	assert_int_equal(nodes.group, 0);
+}
+
+static void the_walk_through_sysfs_has_an_end(void **state)
+{
+	const struct place *place = *state;
+
+	run("cd %s && mkdir dev && cd dev && for i in $(seq 60); do mkdir n$i && echo 10:$i >n$i/dev; done",
+	    place->path);
+	assert_int_equal(read_nodes(place).n, HOLDER_NODES_MAX);
+	run("cd %s && rm -r dev && mkdir dev && cd dev && for i in $(seq 20); do mkdir d && cd d; done && echo 10:1 >dev",
+	    place->path);
+	assert_int_equal(read_nodes(place).n, 0);
+}
+
+/* Its driver is not vfio: who has VFIO devices has others. */
+static void nobody_may_have_a_device_that_is_not_on_vfio(void **state)
+{
+	const struct holder_nodes nodes = { .group = NODE };
+	const struct place *place = *state;
+	struct holders holders;
+
+	process(place, 7, "both");
+	has(place, 7, 3, "anon_inode:[vfio-device]");
+	has(place, 7, 4, "/dev/zero");
+	process(place, 8, "only-device");
+	has(place, 8, 3, "anon_inode:[vfio-device]");
+	assert_int_equal(holders_find(place->path, &nodes, &holders), 0);
+	assert_int_equal(holders.n, 0);
+}
+
+/* The numbers of block and character devices are counted apart. */
+static void a_block_device_is_no_character_device(void **state)
+{
+	const struct holder_nodes nodes = { .list = { { .number = NODE, .block = true } }, .n = 1 };
+	const struct place *place = *state;
+	struct holders holders;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/disk", place->path);
+	if (mknod(path, S_IFBLK | 0600, NODE) < 0)
+		skip();
+	process(place, 7, "zero");
+	has(place, 7, 3, "/dev/zero");
+	process(place, 8, "disk");
+	has(place, 8, 3, path);
+	assert_int_equal(holders_find(place->path, &nodes, &holders), 0);
+	assert_int_equal(holders.n, 1);
+	assert_int_equal(holders.list[0].pid, 8);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -290,6 +373,10 @@ int main(void)
 		TEST(a_child_with_the_node_is_found_until_it_ends),
 		TEST(a_node_that_was_removed_may_be_it),
 		TEST(reads_the_numbers_from_sysfs),
+		TEST(reads_the_nodes_of_a_driver_of_the_hosts),
+		TEST(the_walk_through_sysfs_has_an_end),
+		TEST(nobody_may_have_a_device_that_is_not_on_vfio),
+		TEST(a_block_device_is_no_character_device),
 	};
 
 	return cmocka_run_group_tests_name("helper-holders", tests, NULL, NULL);

@@ -61,7 +61,8 @@ static int tear_down(void **state)
 
 static struct device_state device(const char *address)
 {
-	struct device_state is = { .id = { .vendor = 0x8086,
+	struct device_state is = { .bus = "pci",
+				   .id = { .vendor = 0x8086,
 					   .device = 0x10d3,
 					   .subsystem_vendor = 1,
 					   .subsystem_device = 2,
@@ -134,6 +135,23 @@ static void keeps_everything_across_a_restart(void **state)
 	assert_string_equal(transaction->snapshot.driver_override, "mine");
 	assert_true(device_state_is_parked(&transaction->snapshot));
 	assert_ptr_equal(journal_find_address(folder->journal, "0000:00:02.0"), transaction);
+}
+
+static void keeps_the_bus_and_believes_no_other(void **state)
+{
+	struct folder *folder = *state;
+	struct device_state odd = device("fe200000.dma");
+	const struct transaction *transaction;
+
+	strcpy(odd.bus, "platform");
+	assert_int_equal(journal_begin(folder->journal, &odd, &transaction), 0);
+	strcpy(odd.bus, "isa");
+	assert_int_equal(journal_begin(folder->journal, &odd, &transaction), 0);
+	open_again(folder);
+	/* The other is a damaged record: nobody could put a device back on a bus that is not known. */
+	assert_int_equal(count(folder), 1);
+	transaction = journal_find_address(folder->journal, "fe200000.dma");
+	assert_string_equal(transaction->snapshot.bus, "platform");
 }
 
 static void forgets_what_is_closed(void **state)
@@ -386,6 +404,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(keeps_everything_across_a_restart),
+		TEST(keeps_the_bus_and_believes_no_other),
 		TEST(forgets_what_is_closed),
 		TEST(goes_through_transactions_in_order),
 		TEST(never_uses_a_number_twice),

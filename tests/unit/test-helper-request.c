@@ -15,6 +15,12 @@ static bool moves(enum helper_operation operation)
 	return operation == HELPER_PREPARE || operation == HELPER_PARK;
 }
 
+/* It is about a client, whose socket comes along. */
+static bool has_client(enum helper_operation operation)
+{
+	return moves(operation) || operation == HELPER_SIGNAL;
+}
+
 static struct packet packet(enum helper_operation operation)
 {
 	struct packet packet = { .size = sizeof(struct helper_request), .fd = -1 };
@@ -22,10 +28,9 @@ static struct packet packet(enum helper_operation operation)
 	packet.request.version = HELPER_VERSION;
 	packet.request.operation = operation;
 	packet.request.serial = 7;
-	if (moves(operation)) {
+	if (moves(operation))
 		strcpy(packet.request.address, "0000:00:01.0");
-		packet.n_fds = 1;
-	}
+	packet.n_fds = has_client(operation) ? 1 : 0;
 	if (operation == HELPER_PARK)
 		strcpy(packet.request.for_address, "0000:00:01.1");
 	return packet;
@@ -33,7 +38,7 @@ static struct packet packet(enum helper_operation operation)
 
 static void takes_each_operation_in_its_form(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
 		struct packet good = packet(operation);
 
 		assert_null(request_check(&good));
@@ -64,7 +69,7 @@ static void refuses_other_versions(void **state)
 
 static void refuses_unknown_operations(void **state)
 {
-	static const uint32_t numbers[] = { 0, HELPER_HOLDERS + 1, 1000, UINT32_MAX };
+	static const uint32_t numbers[] = { 0, HELPER_SIGNAL + 1, 1000, UINT32_MAX };
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		struct packet bad = packet(HELPER_NEXT);
@@ -76,7 +81,7 @@ static void refuses_unknown_operations(void **state)
 
 static void refuses_any_byte_set_in_reserved_fields(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
 		for (size_t i = 0; i < sizeof(((struct helper_request *)NULL)->reserved); i++) {
 			struct packet bad = packet(operation);
 
@@ -88,17 +93,18 @@ static void refuses_any_byte_set_in_reserved_fields(void **state)
 
 static void refuses_fields_that_the_operation_does_not_take(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
 		struct packet other;
 
 		other = packet(operation);
 		other.request.transaction = 1;
 		assert_int_equal(request_check(&other) == NULL, operation == HELPER_RESTORE ||
 									operation == HELPER_NEXT ||
-									operation == HELPER_HOLDERS);
+									operation == HELPER_HOLDERS ||
+									operation == HELPER_SIGNAL);
 		other = packet(operation);
 		other.request.digest[DIGEST_SIZE - 1] = 1;
-		assert_int_equal(request_check(&other) == NULL, operation == HELPER_HELLO || moves(operation));
+		assert_int_equal(request_check(&other) == NULL, operation == HELPER_HELLO || has_client(operation));
 		other = packet(operation);
 		strcpy(other.request.address, "0000:00:02.0");
 		assert_int_equal(request_check(&other) == NULL, moves(operation));
@@ -110,12 +116,12 @@ static void refuses_fields_that_the_operation_does_not_take(void **state)
 
 static void refuses_wrong_numbers_of_descriptors(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_HOLDERS; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
 		for (size_t n = 0; n < 4; n++) {
 			struct packet other = packet(operation);
 
 			other.n_fds = n;
-			assert_int_equal(request_check(&other) == NULL, n == (moves(operation) ? 1 : 0));
+			assert_int_equal(request_check(&other) == NULL, n == (has_client(operation) ? 1 : 0));
 		}
 	}
 }

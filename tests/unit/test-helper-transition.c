@@ -14,6 +14,8 @@
 
 #include "helper/transition.h"
 
+#define DRIVER_VFIO "vfio-pci"
+
 struct fake {
 	struct device_state is;
 	bool gone;

@@ -77,7 +77,7 @@ static void expect(struct table *table, const char *modalias, const char *driver
 	char chosen[DEVICE_DRIVER_MAX] = "untouched";
 
 	table->asked[0] = '\0';
-	vfio_driver_choose(&table_ops, table, modalias, chosen);
+	vfio_driver_choose(&table_ops, table, "vfio-pci", modalias, chosen);
 	assert_string_equal(chosen, driver);
 }
 
@@ -240,7 +240,7 @@ static struct vfio_modules open_modules(struct folder *folder, char path[96])
 	snprintf(sysfs, sizeof(sysfs), "%s/sys", folder->path);
 	folder->sysfs_fd = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(folder->sysfs_fd >= 0);
-	return (struct vfio_modules){ .sysfs_fd = folder->sysfs_fd, .device_fd = -1, .folder = path };
+	return (struct vfio_modules){ .sysfs_fd = folder->sysfs_fd, .device_fd = -1, .bus = "pci", .folder = path };
 }
 
 static unsigned int wildcards_of(const struct vfio_module *modules, int n, const char *name)
@@ -273,7 +273,7 @@ static void libkmod_finds_the_modules_of_a_device_with_their_wildcards(void **st
 static void without_modules_none_is_found(void **state)
 {
 	struct vfio_module found[VFIO_MODULES_MAX];
-	struct vfio_modules modules = { .sysfs_fd = -1, .device_fd = -1, .folder = "/nonexistent" };
+	struct vfio_modules modules = { .sysfs_fd = -1, .device_fd = -1, .bus = "pci", .folder = "/nonexistent" };
 
 	assert_true(vfio_modules_ops.look_up(&modules, ALIAS, found) <= 0);
 }
@@ -285,13 +285,13 @@ static void chooses_by_what_is_in_sysfs(void **state)
 	struct vfio_modules modules = open_modules(folder, path);
 
 	/* The device's folder is none: udev can't be asked. */
-	vfio_driver_choose(&vfio_modules_ops, &modules, MODALIAS, chosen);
+	vfio_driver_choose(&vfio_modules_ops, &modules, "vfio-pci", MODALIAS, chosen);
 	assert_string_equal(chosen, "vfio-pci");
 	run("mkdir %s/sys/bus/pci/drivers/mlx5_vfio_pci", folder->path);
 	run("touch %s/sys/bus/pci/drivers/mlx5_vfio_pci/bind", folder->path);
-	vfio_driver_choose(&vfio_modules_ops, &modules, MODALIAS, chosen);
+	vfio_driver_choose(&vfio_modules_ops, &modules, "vfio-pci", MODALIAS, chosen);
 	assert_string_equal(chosen, "mlx5_vfio_pci");
-	vfio_driver_choose(&vfio_modules_ops, &modules, "pci:v00008086d000010D3sv0sd0bc02sc00i00", chosen);
+	vfio_driver_choose(&vfio_modules_ops, &modules, "vfio-pci", "pci:v00008086d000010D3sv0sd0bc02sc00i00", chosen);
 	assert_string_equal(chosen, "vfio-pci");
 }
 
@@ -308,7 +308,7 @@ static void asks_udev_by_an_event_of_the_device_and_waits(void **state)
 	    folder->path);
 	snprintf(device, sizeof(device), "%s", folder->path);
 	modules.device_fd = open(device, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	vfio_driver_choose(&vfio_modules_ops, &modules, MODALIAS, chosen);
+	vfio_driver_choose(&vfio_modules_ops, &modules, "vfio-pci", MODALIAS, chosen);
 	assert_string_equal(chosen, "mlx5_vfio_pci");
 	assert_string_equal(modules.note, "module mlx5_vfio_pci was loaded, with the driver mlx5_vfio_pci");
 	close_fd(modules.device_fd);

@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-#include "helper/pci.h"
+#include "helper/bus-device.h"
+#include "helper/pci-config.h"
 #include "util/cleanup.h"
 
 #define ADDRESS "0000:00:01.0"
@@ -92,24 +93,24 @@ static int tear_down(void **state)
 
 static int read_state(const struct tree *tree, struct device_state *ret)
 {
-	struct pci_device device;
-	int r = pci_device_open(tree->fd, ADDRESS, &device);
+	struct bus_device device;
+	int r = bus_device_open(tree->fd, ADDRESS, &device);
 
 	if (r < 0)
 		return r;
-	r = pci_device_read_snapshot(&device, ret);
-	pci_device_close(&device);
+	r = bus_device_read_snapshot(&device, ret);
+	bus_device_close(&device);
 	return r;
 }
 
-static int read_facts(const struct tree *tree, struct pci_facts *ret)
+static int read_facts(const struct tree *tree, struct device_facts *ret)
 {
-	struct pci_device device;
+	struct bus_device device;
 	int r;
 
-	assert_int_equal(pci_device_open(tree->fd, ADDRESS, &device), 0);
-	r = pci_device_read_facts(&device, ret);
-	pci_device_close(&device);
+	assert_int_equal(bus_device_open(tree->fd, ADDRESS, &device), 0);
+	r = bus_device_read_facts(&device, ret);
+	bus_device_close(&device);
 	return r;
 }
 
@@ -181,15 +182,15 @@ static void refuses_values_out_of_range_and_names_too_long(void **state)
 static void says_that_there_is_no_device(void **state)
 {
 	const struct tree *tree = *state;
-	struct pci_device device;
+	struct bus_device device;
 
-	assert_int_equal(pci_device_open(tree->fd, "0000:00:02.0", &device), -ENOENT);
+	assert_int_equal(bus_device_open(tree->fd, "0000:00:02.0", &device), -ENOENT);
 }
 
 static void counts_the_devices_of_the_group(void **state)
 {
 	const struct tree *tree = *state;
-	struct pci_facts facts;
+	struct device_facts facts;
 
 	assert_int_equal(read_facts(tree, &facts), 0);
 	assert_int_equal(facts.group_size, 1);
@@ -210,7 +211,7 @@ static void counts_the_devices_of_the_group(void **state)
 static void knows_what_a_virtual_function_is_of(void **state)
 {
 	const struct tree *tree = *state;
-	struct pci_facts facts;
+	struct device_facts facts;
 
 	assert_int_equal(read_facts(tree, &facts), 0);
 	assert_string_equal(facts.physical_function, "");
@@ -223,7 +224,7 @@ static void takes_for_a_bridge_what_is_none_for_sure(void **state)
 {
 	const struct tree *tree = *state;
 	uint8_t config[64] = { 0 };
-	struct pci_facts facts;
+	struct device_facts facts;
 
 	config[0x0e] = 0x81;
 	put(tree, DEVICE "/config", config, sizeof(config));
@@ -245,35 +246,40 @@ static void put_u32(uint8_t *config, size_t offset, uint32_t value)
 static void finds_the_serial_number_wherever_it_is(void **state)
 {
 	const struct tree *tree = *state;
-	uint8_t config[4096] = { 0 };
+	struct pci_config parsed = { .size = PCI_CONFIG_SIZE };
+	uint8_t *config = parsed.bytes;
 	struct device_state is;
 
-	assert_int_equal(pci_parse_serial(config, sizeof(config)), 0);
+	assert_int_equal(pci_config_serial(&parsed), 0);
 	put_u32(config, 0x100, 0x0001 | 1 << 16 | 0x200 << 20);
 	put_u32(config, 0x200, 0x0003 | 1 << 16);
 	put_u32(config, 0x204, 0x89abcdef);
 	put_u32(config, 0x208, 0x01234567);
-	assert_true(pci_parse_serial(config, sizeof(config)) == 0x0123456789abcdef);
-	assert_int_equal(pci_parse_serial(config, 256), 0);
-	assert_int_equal(pci_parse_serial(config, 0x20b), 0);
-	assert_int_equal(pci_parse_serial(config, 0), 0);
-	put(tree, DEVICE "/config", config, sizeof(config));
+	assert_true(pci_config_serial(&parsed) == 0x0123456789abcdef);
+	parsed.size = 256;
+	assert_int_equal(pci_config_serial(&parsed), 0);
+	parsed.size = 0x20b;
+	assert_int_equal(pci_config_serial(&parsed), 0);
+	parsed.size = 0;
+	assert_int_equal(pci_config_serial(&parsed), 0);
+	put(tree, DEVICE "/config", config, PCI_CONFIG_SIZE);
 	assert_int_equal(read_state(tree, &is), 0);
 	assert_true(is.serial == 0x0123456789abcdef);
 }
 
 static void ends_on_any_list_of_capabilities(void **state)
 {
-	uint8_t config[4096] = { 0 };
+	struct pci_config parsed = { .size = PCI_CONFIG_SIZE };
+	uint8_t *config = parsed.bytes;
 
 	put_u32(config, 0x100, 0x0001 | 1 << 16 | 0x100 << 20); /* points at itself */
-	assert_int_equal(pci_parse_serial(config, sizeof(config)), 0);
+	assert_int_equal(pci_config_serial(&parsed), 0);
 	put_u32(config, 0x100, 0x0001 | 1 << 16 | 0x040 << 20); /* points out of the extended space */
-	assert_int_equal(pci_parse_serial(config, sizeof(config)), 0);
+	assert_int_equal(pci_config_serial(&parsed), 0);
 	put_u32(config, 0x100, 0x0001 | 1 << 16 | 0xffcU << 20); /* points at the end */
-	assert_int_equal(pci_parse_serial(config, sizeof(config)), 0);
-	memset(config, 0xff, sizeof(config)); /* a device that does not answer */
-	assert_int_equal(pci_parse_serial(config, sizeof(config)), 0);
+	assert_int_equal(pci_config_serial(&parsed), 0);
+	memset(config, 0xff, PCI_CONFIG_SIZE); /* a device that does not answer */
+	assert_int_equal(pci_config_serial(&parsed), 0);
 }
 
 static void assert_file(const struct tree *tree, const char *name, const char *text)
@@ -288,23 +294,82 @@ static void assert_file(const struct tree *tree, const char *name, const char *t
 static void writes_to_the_right_files(void **state)
 {
 	const struct tree *tree = *state;
-	struct pci_device device;
+	struct bus_device device;
 
-	assert_int_equal(pci_device_open(tree->fd, ADDRESS, &device), 0);
+	assert_int_equal(bus_device_open(tree->fd, ADDRESS, &device), 0);
 	put_text(tree, DEVICE "/driver_override", "");
-	assert_int_equal(pci_device_ops.set_override(&device, "vfio-pci"), 0);
+	assert_int_equal(bus_device_ops.set_override(&device, "vfio-pci"), 0);
 	assert_file(tree, DEVICE "/driver_override", "vfio-pci");
 	put_text(tree, DEVICE "/driver_override", "");
-	assert_int_equal(pci_device_ops.set_override(&device, ""), 0);
+	assert_int_equal(bus_device_ops.set_override(&device, ""), 0);
 	assert_file(tree, DEVICE "/driver_override", "\n");
-	assert_int_equal(pci_device_ops.unbind(&device, "e1000e"), 0);
+	assert_int_equal(bus_device_ops.unbind(&device, "e1000e"), 0);
 	assert_file(tree, "bus/pci/drivers/e1000e/unbind", ADDRESS);
-	assert_int_equal(pci_device_ops.bind(&device, "e1000e"), 0);
+	assert_int_equal(bus_device_ops.bind(&device, "e1000e"), 0);
 	assert_file(tree, "bus/pci/drivers/e1000e/bind", ADDRESS);
-	assert_int_equal(pci_device_ops.bind(&device, "vfio-pci"), -ENOENT);
-	assert_int_equal(pci_device_ops.has_driver(&device, "vfio-pci"), -ENOENT);
-	assert_int_equal(pci_device_ops.has_driver(&device, "e1000e"), 0);
-	pci_device_close(&device);
+	assert_int_equal(bus_device_ops.bind(&device, "vfio-pci"), -ENOENT);
+	assert_int_equal(bus_device_ops.has_driver(&device, "vfio-pci"), -ENOENT);
+	assert_int_equal(bus_device_ops.has_driver(&device, "e1000e"), 0);
+	bus_device_close(&device);
+}
+
+static void make_platform_device(const struct tree *tree, const char *address)
+{
+	char path[128];
+
+	mkdirat(tree->fd, "bus/platform", 0755);
+	mkdirat(tree->fd, "bus/platform/devices", 0755);
+	snprintf(path, sizeof(path), "bus/platform/devices/%s", address);
+	assert_int_equal(mkdirat(tree->fd, path, 0755), 0);
+	snprintf(path, sizeof(path), "bus/platform/devices/%s/driver_override", address);
+	put_text(tree, path, "(null)\n");
+}
+
+static void finds_the_bus_of_an_address(void **state)
+{
+	const struct tree *tree = *state;
+	struct bus_device device;
+	struct device_facts facts;
+	struct device_state is;
+
+	make_platform_device(tree, "fe200000.dma");
+	assert_int_equal(bus_device_open(tree->fd, "fe200000.dma", &device), 0);
+	assert_string_equal(device.bus->name, "platform");
+	assert_int_equal(bus_device_read_snapshot(&device, &is), 0);
+	assert_string_equal(is.bus, "platform");
+	assert_string_equal(is.id.address, "fe200000.dma");
+	assert_int_equal(is.id.vendor, 0);
+	assert_int_equal(bus_device_read_facts(&device, &facts), 0);
+	assert_false(facts.bridge);
+	bus_device_close(&device);
+	assert_int_equal(bus_device_open_on(tree->fd, bus_find("pci"), "fe200000.dma", &device), -ENOENT);
+}
+
+static void an_address_on_two_buses_is_none(void **state)
+{
+	const struct tree *tree = *state;
+	struct bus_device device;
+
+	make_platform_device(tree, ADDRESS);
+	assert_int_equal(bus_device_open(tree->fd, ADDRESS, &device), -ENOTUNIQ);
+	assert_int_equal(bus_device_open_on(tree->fd, bus_find("pci"), ADDRESS, &device), 0);
+	bus_device_close(&device);
+}
+
+static void writes_to_the_drivers_of_its_bus(void **state)
+{
+	const struct tree *tree = *state;
+	struct bus_device device;
+
+	make_platform_device(tree, "fe200000.dma");
+	mkdirat(tree->fd, "bus/platform/drivers", 0755);
+	mkdirat(tree->fd, "bus/platform/drivers/e1000e", 0755);
+	put_text(tree, "bus/platform/drivers/e1000e/bind", "");
+	assert_int_equal(bus_device_open(tree->fd, "fe200000.dma", &device), 0);
+	assert_int_equal(bus_device_ops.bind(&device, "e1000e"), 0);
+	assert_file(tree, "bus/platform/drivers/e1000e/bind", "fe200000.dma");
+	assert_file(tree, "bus/pci/drivers/e1000e/bind", "");
+	bus_device_close(&device);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -323,7 +388,10 @@ int main(void)
 		TEST(finds_the_serial_number_wherever_it_is),
 		TEST(ends_on_any_list_of_capabilities),
 		TEST(writes_to_the_right_files),
+		TEST(finds_the_bus_of_an_address),
+		TEST(an_address_on_two_buses_is_none),
+		TEST(writes_to_the_drivers_of_its_bus),
 	};
 
-	return cmocka_run_group_tests_name("helper-pci", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("helper-bus-device", tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads and writes of one device in sysfs. It owns the folder's descriptor and nothing else, decides nothing, and writes
- * only driver_override, bind and unbind.
+ * only driver_override, bind and unbind. What only PCI has (ids, a serial number, bridges) is none on other buses.
  */
-#include "helper/pci.h"
+#include "helper/bus-device.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,89 +12,60 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "helper/pci-config.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
 
-#define CONFIG_SIZE 4096
-#define CONFIG_HEADER_TYPE 0x0e
-#define CONFIG_EXTENDED 0x100
-#define CAPABILITY_SERIAL 0x0003
-
 DEFINE_CLEANUP(directory, DIR *, closedir)
 
-int pci_device_open(int sysfs_fd, const char *address, struct pci_device *ret)
+int bus_device_open_on(int sysfs_fd, const struct bus *bus, const char *address, struct bus_device *ret)
 {
-	char path[sizeof("bus/pci/devices/") + DEVICE_ADDRESS_MAX];
+	char path[64 + DEVICE_ADDRESS_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "bus/pci/devices/%s", address);
+	snprintf(path, sizeof(path), "bus/%s/devices/%s", bus->name, address);
 	fd = open_dir_at(sysfs_fd, path);
 	if (fd < 0)
 		return fd;
-	*ret = (struct pci_device){ .sysfs_fd = sysfs_fd, .fd = fd };
+	*ret = (struct bus_device){ .sysfs_fd = sysfs_fd, .fd = fd, .bus = bus };
 	snprintf(ret->address, sizeof(ret->address), "%s", address);
 	return 0;
 }
 
-void pci_device_close(struct pci_device *device)
+/* Addresses of different buses hardly overlap; where they do, nothing says which one is meant. */
+int bus_device_open(int sysfs_fd, const char *address, struct bus_device *ret)
+{
+	struct bus_device found = { .fd = -1 }, other;
+
+	for (const struct bus *bus = topology_buses; bus->name; bus++) {
+		int r = bus_device_open_on(sysfs_fd, bus, address, &other);
+
+		if (r == -ENOENT)
+			continue;
+		if (r == 0 && found.fd >= 0) {
+			bus_device_close(&other);
+			r = -ENOTUNIQ;
+		}
+		if (r < 0) {
+			bus_device_close(&found);
+			return r;
+		}
+		found = other;
+	}
+	if (found.fd < 0)
+		return -ENOENT;
+	*ret = found;
+	return 0;
+}
+
+void bus_device_close(struct bus_device *device)
 {
 	device->fd = close_fd(device->fd);
 }
 
-static uint32_t get_u32(const uint8_t *bytes)
+static bool is_pci(const struct bus_device *device)
 {
-	return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-uint64_t pci_parse_serial(const uint8_t *config, size_t size)
-{
-	size_t offset = CONFIG_EXTENDED;
-
-	/* Each capability takes 8 bytes at least, so a list that loops ends here, too. */
-	for (size_t i = 0; i < (CONFIG_SIZE - CONFIG_EXTENDED) / 8; i++) {
-		uint32_t header;
-
-		if (offset < CONFIG_EXTENDED || offset + 12 > size)
-			return 0;
-		header = get_u32(config + offset);
-		if (header == 0 || header == UINT32_MAX)
-			return 0;
-		if ((header & 0xffff) == CAPABILITY_SERIAL)
-			return get_u32(config + offset + 4) | (uint64_t)get_u32(config + offset + 8) << 32;
-		offset = header >> 20 & 0xffc;
-	}
-	return 0;
-}
-
-/* Reads what there is: 64 bytes without CAP_SYS_ADMIN, 256 of a conventional device, 4096 otherwise. */
-static int read_config(int fd, uint8_t config[CONFIG_SIZE], size_t *ret_size)
-{
-	_cleanup_fd_ int config_fd = openat(fd, "config", O_RDONLY | O_CLOEXEC);
-	size_t size = 0;
-
-	if (config_fd < 0)
-		return -errno;
-	while (size < CONFIG_SIZE) {
-		ssize_t n = pread(config_fd, config + size, CONFIG_SIZE - size, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += n;
-	}
-	*ret_size = size;
-	return 0;
-}
-
-static uint64_t read_serial(int fd)
-{
-	uint8_t config[CONFIG_SIZE];
-	size_t size;
-
-	return read_config(fd, config, &size) < 0 ? 0 : pci_parse_serial(config, size);
+	return strcmp(device->bus->name, "pci") == 0;
 }
 
 static int read_bounded(int fd, const char *name, uint64_t limit, uint64_t *ret)
@@ -110,7 +81,7 @@ static int read_bounded(int fd, const char *name, uint64_t limit, uint64_t *ret)
 	return 0;
 }
 
-static int read_id(const struct pci_device *device, struct device_id *ret)
+static int read_id(const struct bus_device *device, struct device_id *ret)
 {
 	static const struct {
 		const char *name;
@@ -148,20 +119,32 @@ static int read_override(int fd, char ret[DEVICE_DRIVER_MAX])
 	return 0;
 }
 
-int pci_device_read_snapshot(const struct pci_device *device, struct device_state *ret)
+static int read_pci(const struct bus_device *device, struct device_state *snapshot)
+{
+	struct pci_config config;
+	int r = read_id(device, &snapshot->id);
+
+	if (r == 0 && pci_config_read(device->fd, &config) == 0)
+		snapshot->serial = pci_config_serial(&config);
+	return r;
+}
+
+int bus_device_read_snapshot(const struct bus_device *device, struct device_state *ret)
 {
 	struct device_state snapshot;
 	struct stat st;
-	int r;
+	int r = 0;
 
 	memset(&snapshot, 0, sizeof(snapshot));
 	if (fstat(device->fd, &st) < 0)
 		return -errno;
 	snapshot.node = st.st_ino;
-	r = read_id(device, &snapshot.id);
+	snprintf(snapshot.bus, sizeof(snapshot.bus), "%s", device->bus->name);
+	memcpy(snapshot.id.address, device->address, sizeof(snapshot.id.address));
+	if (is_pci(device))
+		r = read_pci(device, &snapshot);
 	if (r < 0)
 		return r;
-	snapshot.serial = read_serial(device->fd);
 	r = read_link_name_at(device->fd, "driver", snapshot.driver, sizeof(snapshot.driver));
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -201,19 +184,19 @@ static int count_group(int fd, size_t *ret)
 	return 0;
 }
 
-int pci_device_read_facts(const struct pci_device *device, struct pci_facts *ret)
+int bus_device_read_facts(const struct bus_device *device, struct device_facts *ret)
 {
-	struct pci_facts facts = { .bridge = true };
-	uint8_t config[CONFIG_SIZE];
+	struct device_facts facts = { 0 };
+	struct pci_config config;
 	char name[64];
-	size_t size;
-	int r;
+	int r = 0;
 
-	r = read_config(device->fd, config, &size);
+	if (is_pci(device)) {
+		r = pci_config_read(device->fd, &config);
+		facts.bridge = pci_config_is_bridge(&config);
+	}
 	if (r < 0)
 		return r;
-	if (size > CONFIG_HEADER_TYPE)
-		facts.bridge = (config[CONFIG_HEADER_TYPE] & 0x7f) != 0;
 	r = read_link_name_at(device->fd, "iommu_group", facts.group, sizeof(facts.group));
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -231,26 +214,26 @@ int pci_device_read_facts(const struct pci_device *device, struct pci_facts *ret
 
 static int op_read(void *device, struct device_state *ret)
 {
-	return pci_device_read_snapshot(device, ret);
+	return bus_device_read_snapshot(device, ret);
 }
 
-static void driver_path(char *path, size_t size, const char *driver, const char *file)
+static void driver_path(const struct bus_device *device, const char *driver, const char *file, char *path, size_t size)
 {
-	snprintf(path, size, "bus/pci/drivers/%s/%s", driver, file);
+	snprintf(path, size, "bus/%s/drivers/%s/%s", device->bus->name, driver, file);
 }
 
 static int op_has_driver(void *userdata, const char *driver)
 {
-	const struct pci_device *device = userdata;
-	char path[2 * DEVICE_DRIVER_MAX];
+	const struct bus_device *device = userdata;
+	char path[3 * DEVICE_DRIVER_MAX];
 
-	driver_path(path, sizeof(path), driver, "bind");
+	driver_path(device, driver, "bind", path, sizeof(path));
 	return faccessat(device->sysfs_fd, path, W_OK, 0) < 0 ? -errno : 0;
 }
 
 static int op_set_override(void *userdata, const char *driver)
 {
-	const struct pci_device *device = userdata;
+	const struct bus_device *device = userdata;
 
 	/* An empty write never reaches the kernel's handler; a newline alone clears the override. */
 	return write_file_at(device->fd, "driver_override", driver[0] ? driver : "\n");
@@ -258,23 +241,23 @@ static int op_set_override(void *userdata, const char *driver)
 
 static int op_unbind(void *userdata, const char *driver)
 {
-	const struct pci_device *device = userdata;
-	char path[2 * DEVICE_DRIVER_MAX];
+	const struct bus_device *device = userdata;
+	char path[3 * DEVICE_DRIVER_MAX];
 
-	driver_path(path, sizeof(path), driver, "unbind");
+	driver_path(device, driver, "unbind", path, sizeof(path));
 	return write_file_at(device->sysfs_fd, path, device->address);
 }
 
 static int op_bind(void *userdata, const char *driver)
 {
-	const struct pci_device *device = userdata;
-	char path[2 * DEVICE_DRIVER_MAX];
+	const struct bus_device *device = userdata;
+	char path[3 * DEVICE_DRIVER_MAX];
 
-	driver_path(path, sizeof(path), driver, "bind");
+	driver_path(device, driver, "bind", path, sizeof(path));
 	return write_file_at(device->sysfs_fd, path, device->address);
 }
 
-const struct device_ops pci_device_ops = {
+const struct device_ops bus_device_ops = {
 	.read = op_read,
 	.has_driver = op_has_driver,
 	.set_override = op_set_override,
