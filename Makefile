@@ -116,6 +116,7 @@ $(BUILD)/iommuctl: $(IOMMUCTL_OBJECTS) $(LIBRARY) | $(BUILD)/libiommud.so
 substitute = sed -e 's\#@bindir@\#$(BINDIR)\#g' -e 's\#@sbindir@\#$(SBINDIR)\#g' -e 's\#@libexecdir@\#$(LIBEXECDIR)\#g'
 MAN1 := $(wildcard src/iommuctl/*.1)
 MAN3 := $(wildcard src/libiommud/*.3)
+MAN4 := src/kmod/iommud.4
 MAN5 := $(wildcard src/policy/*.5 src/daemon/*.5)
 MAN8 := $(wildcard src/daemon/*.8 src/helper/*.8)
 
@@ -148,9 +149,11 @@ install: all $(BUILD)/dkms.conf
 		install -m 644 iommud.conf $(DESTDIR)$(SYSCONFDIR)/iommud/iommud.conf
 	install -d $(DESTDIR)$(DATADIR)/iommud/examples
 	install -m 644 policy/examples/*.policy $(DESTDIR)$(DATADIR)/iommud/examples
-	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man4 \
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
+	install -m 644 $(MAN4) $(DESTDIR)$(MANDIR)/man4
 	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8
 	install -d $(DESTDIR)$(SRCDIR)/uapi/linux
