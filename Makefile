@@ -15,6 +15,9 @@ DATADIR ?= $(PREFIX)/share
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 UDEVRULESDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/udev/rules.d,/etc/udev/rules.d)
 
+# Where dkms looks for the module's source, whatever PREFIX is.
+SRCDIR ?= /usr/src/iommud-$(VERSION)
+
 CC ?= gcc
 BUILD ?= build
 SANITIZE ?=
@@ -113,6 +116,7 @@ $(BUILD)/iommuctl: $(IOMMUCTL_OBJECTS) $(LIBRARY) | $(BUILD)/libiommud.so
 substitute = sed -e 's\#@bindir@\#$(BINDIR)\#g' -e 's\#@sbindir@\#$(SBINDIR)\#g' -e 's\#@libexecdir@\#$(LIBEXECDIR)\#g'
 MAN1 := $(wildcard src/iommuctl/*.1)
 MAN3 := $(wildcard src/libiommud/*.3)
+MAN4 := src/kmod/iommud.4
 MAN5 := $(wildcard src/policy/*.5 src/daemon/*.5)
 MAN8 := $(wildcard src/daemon/*.8 src/helper/*.8)
 
@@ -123,7 +127,7 @@ UNITS := $(BUILD)/units/iommud.service $(BUILD)/units/iommud-helper.service
 all: $(UNITS)
 
 .PHONY: install
-install: all
+install: all $(BUILD)/dkms.conf
 	install -D -m 755 $(BUILD)/iommud $(DESTDIR)$(SBINDIR)/iommud
 	install -D -m 755 $(BUILD)/iommud-helper $(DESTDIR)$(LIBEXECDIR)/iommud-helper
 	install -D -m 755 $(BUILD)/iommuctl $(DESTDIR)$(BINDIR)/iommuctl
@@ -132,6 +136,7 @@ install: all
 	install -D -m 644 $(BUILD)/libiommud.a $(DESTDIR)$(LIBDIR)/libiommud.a
 	install -D -m 644 $(BUILD)/libiommud.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libiommud.pc
 	install -D -m 644 include/libiommud.h $(DESTDIR)$(PREFIX)/include/libiommud.h
+	install -D -m 644 include/uapi/linux/iommud.h $(DESTDIR)$(PREFIX)/include/linux/iommud.h
 	install -D -m 644 src/varlink/io.iommud.varlink $(DESTDIR)$(DATADIR)/iommud/io.iommud.varlink
 	install -d $(DESTDIR)$(UNITDIR)
 	install -m 644 $(UNITS) units/iommud.socket units/iommud-helper.socket $(DESTDIR)$(UNITDIR)
@@ -144,13 +149,43 @@ install: all
 		install -m 644 iommud.conf $(DESTDIR)$(SYSCONFDIR)/iommud/iommud.conf
 	install -d $(DESTDIR)$(DATADIR)/iommud/examples
 	install -m 644 policy/examples/*.policy $(DESTDIR)$(DATADIR)/iommud/examples
-	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man4 \
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3
+	install -m 644 $(MAN4) $(DESTDIR)$(MANDIR)/man4
 	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5
 	install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(SRCDIR)/uapi/linux
+	install -m 644 src/kmod/*.[ch] src/kmod/Kbuild $(BUILD)/dkms.conf $(DESTDIR)$(SRCDIR)
+	install -m 644 include/uapi/linux/iommud.h $(DESTDIR)$(SRCDIR)/uapi/linux
 	install -D -m 644 src/iommuctl/iommuctl.bash-completion \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/iommuctl
+
+# ---- the kernel module ----
+
+# Any kernel's build directory; kbuild's own variables (KCFLAGS=, W=, C=, KBUILD_EXTRA_SYMBOLS=, INSTALL_MOD_PATH=) pass through.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KMOD := $(abspath $(BUILD)/kmod)
+KMOD_SOURCES := $(wildcard src/kmod/*.[ch] src/kmod/Kbuild) include/uapi/linux/iommud.h
+
+# kbuild writes beside its sources: they are copied, each only when it changed.
+.PHONY: modules
+modules:
+	@test -d $(KDIR) || { echo "make modules: no $(KDIR); install linux-headers-$$(uname -r), or say KDIR=" >&2; exit 1; }
+	@mkdir -p $(KMOD)/uapi/linux
+	@for source in $(KMOD_SOURCES); do \
+		case $$source in include/*) target=$(KMOD)/uapi/linux ;; *) target=$(KMOD) ;; esac; \
+		cmp -s $$source $$target/$${source##*/} || cp $$source $$target/; done
+	$(MAKE) -C $(KDIR) M=$(KMOD) modules
+
+$(BUILD)/dkms.conf: src/kmod/dkms.conf.in Makefile
+	@mkdir -p $(@D)
+	@sed 's/@version@/$(VERSION)/' $< >$@
+
+.PHONY: modules_install
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(KMOD) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 
 include tests/tests.mk
 
@@ -160,7 +195,7 @@ include tests/tests.mk
 BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev \
 	libkmod-dev
 TEST_DEPS := procps clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
-	fuse3 systemd pci.ids git
+	fuse3 systemd pci.ids git sparse dkms
 VM_DEPS = $(shell sed 's/\#.*//' tests/vm/packages.host)
 ALL_DEPS = $(BUILD_DEPS) $(TEST_DEPS) $(VM_DEPS)
 missing = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | sed -n 's/^ii *//p' | \

@@ -46,7 +46,7 @@ check-e2e: all $(E2E_TESTS) $(BUILD)/tests/e2e/fake-iommud
 
 # The same under ASan and UBSan, in a build of their own.
 ASAN := $(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1
-.PHONY: check-asan check-vm lint
+.PHONY: check-asan check-kmod check-vm lint
 check-asan:
 	@$(ASAN) build-asan-tests
 	@tests/tools/run-tap asan build/asan $$($(ASAN) -s print-tests)
@@ -55,6 +55,9 @@ check-asan:
 build-asan-tests: all $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS) $(BUILD)/tests/e2e/fake-iommud
 print-tests:
 	@echo $(UNIT_TESTS) $(UMOCKDEV_TESTS) $(E2E_TESTS) $(sort $(wildcard tests/e2e/*.sh))
+
+check-kmod:
+	@tests/tools/check-kmod
 
 check-vm: all
 	@tests/vm/run --cases '$(or $(CASES),*)'

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A claim: the group of one device, all of its members or none, for as long as its descriptor is open. It owns a reference of
+ * the group, of each member, and of the iommufd; it promises that closing the descriptor undoes everything, without waiting
+ * for a device. What happens to members meanwhile is guard.c's.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "iommud.h"
+#include "trace.h"
+
+#define WATCH_INTERVAL (HZ / 4)
+
+DEFINE_MUTEX(claims_lock);
+LIST_HEAD(claims);
+
+static void watch_contexts(struct work_struct *work);
+static DECLARE_DELAYED_WORK(context_watch, watch_contexts);
+
+void claim_tell(struct claim *claim, u32 type, const struct device *dev, const char *driver, u32 error)
+{
+	struct iommud_event event = { .type = type, .group = iommu_group_id(claim->group), .error = error };
+
+	strscpy(event.device, dev ? dev_name(dev) : claim->device, sizeof(event.device));
+	strscpy(event.driver, driver ?: "", sizeof(event.driver));
+	ring_add(&claim->ring, &event);
+	listeners_tell(&event);
+}
+
+/* ---- members ---- */
+
+struct member *claim_find_member(struct claim *claim, const struct device *dev)
+{
+	struct member *member;
+
+	list_for_each_entry(member, &claim->members, link) if (member->dev == dev) return member;
+	return NULL;
+}
+
+struct member *claim_add_member(struct claim *claim, struct device *dev)
+{
+	struct member *member = kzalloc(sizeof(*member), GFP_KERNEL);
+
+	if (!member)
+		return NULL;
+	member->dev = get_device(dev);
+	list_add_tail(&member->link, &claim->members);
+	return member;
+}
+
+#ifdef IOMMUD_HAVE_DEVICE_CLAIM
+
+int member_own_dma(struct claim *claim, struct member *member)
+{
+	int r = iommu_device_claim_dma_owner(member->dev, claim->context ? claim->context->owner : claim);
+
+	member->owns_dma = r == 0;
+	return r;
+}
+
+static void member_release_dma(struct claim *claim, struct member *member)
+{
+	if (member->owns_dma)
+		iommu_device_release_dma_owner(member->dev);
+	member->owns_dma = false;
+}
+
+#else
+
+/* Linux 6.1 knows groups only: the first member stands for all. */
+int member_own_dma(struct claim *claim, struct member *member)
+{
+	int r;
+
+	if (!list_is_first(&member->link, &claim->members))
+		return 0;
+	r = iommu_group_claim_dma_owner(claim->group, claim);
+	member->owns_dma = r == 0;
+	return r;
+}
+
+static void member_release_dma(struct claim *claim, struct member *member)
+{
+	struct member *heir;
+
+	if (!member->owns_dma)
+		return;
+	member->owns_dma = false;
+	if (list_is_singular(&claim->members)) {
+		iommu_group_release_dma_owner(claim->group);
+		return;
+	}
+	heir = list_is_first(&member->link, &claim->members) ? list_next_entry(member, link)
+							     : list_first_entry(&claim->members, struct member, link);
+	heir->owns_dma = true;
+}
+
+#endif
+
+void member_drop(struct claim *claim, struct member *member)
+{
+	member_release_dma(claim, member);
+	list_del(&member->link);
+	put_device(member->dev);
+	kfree(member);
+}
+
+static void drop_all(struct claim *claim)
+{
+	while (!list_empty(&claim->members)) {
+		struct member *member = list_first_entry(&claim->members, struct member, link);
+
+		guard_allow_later(member->dev);
+		member_drop(claim, member);
+	}
+}
+
+/* ---- the making ---- */
+
+static int add_member(struct device *dev, void *userdata)
+{
+	return claim_add_member(userdata, dev) ? 0 : -ENOMEM;
+}
+
+/* Nobody can bind or unbind it while its lock is held; who holds it now may do so for long. */
+static int check_driver(const struct claim *claim, struct device *dev)
+{
+	int r = 0;
+
+	if (!device_is_known(dev))
+		return -ENODEV;
+	if (!device_trylock(dev))
+		return -EAGAIN;
+	if (dev->driver && !driver_is_allowed(claim, dev, dev->driver))
+		r = -EBUSY;
+	if (!dev->driver && (claim->flags & IOMMUD_CLAIM_SINGLETON))
+		r = -EBUSY;
+	device_unlock(dev);
+	return r;
+}
+
+static int check_members(const struct claim *claim)
+{
+	const struct member *member;
+	int r;
+
+	if ((claim->flags & IOMMUD_CLAIM_SINGLETON) && !list_is_singular(&claim->members))
+		return -EBUSY;
+	list_for_each_entry(member, &claim->members, link)
+	{
+		r = check_driver(claim, member->dev);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int own_members(struct claim *claim)
+{
+	struct member *member;
+	int r;
+
+	if (claim->flags & IOMMUD_CLAIM_DENY_ONLY) {
+		claim->state = CLAIM_DENYING;
+		return 0;
+	}
+	list_for_each_entry(member, &claim->members, link)
+	{
+		r = member_own_dma(claim, member);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int check_label(struct claim *claim)
+{
+	const struct claim *other;
+
+	list_for_each_entry(other, &claims, link)
+	{
+		if (other->group != claim->group || other->state == CLAIM_ENDED)
+			continue;
+		if (strcmp(other->label ?: "", claim->label ?: "")) {
+			claim_tell(claim, IOMMUD_EVENT_LABEL_REFUSED, NULL, NULL, 0);
+			return -EXDEV;
+		}
+	}
+	return 0;
+}
+
+/* All under the lock: a driver that comes meanwhile waits in its notifier, with its device's lock, which says so. */
+static int claim_begin(struct claim *claim, int iommufd)
+{
+	int r = check_label(claim);
+
+	if (r)
+		return r;
+	r = iommu_group_for_each_dev(claim->group, claim, add_member);
+	if (r)
+		return r;
+	if (list_empty(&claim->members))
+		return -ENODEV;
+	if (iommufd >= 0) {
+		claim->context = context_get(iommufd);
+		if (IS_ERR(claim->context)) {
+			r = PTR_ERR(claim->context);
+			claim->context = NULL;
+			return r;
+		}
+	}
+	r = check_members(claim);
+	return r ?: own_members(claim);
+}
+
+static void claim_free(struct claim *claim)
+{
+	drop_all(claim);
+	context_put(claim->context);
+	iommu_group_put(claim->group);
+	kfree(claim->label);
+	kfree(claim->drivers);
+	kfree(claim);
+}
+
+/* ---- the descriptor ---- */
+
+static ssize_t claim_read(struct file *file, char __user *buffer, size_t size, loff_t *offset)
+{
+	struct claim *claim = file->private_data;
+
+	return ring_read(&claim->ring, buffer, size, file->f_flags & O_NONBLOCK, &claim->ended);
+}
+
+static __poll_t claim_poll(struct file *file, poll_table *table)
+{
+	struct claim *claim = file->private_data;
+
+	return ring_poll(&claim->ring, file, table) | (READ_ONCE(claim->ended) ? EPOLLHUP | EPOLLIN : 0);
+}
+
+static int claim_release(struct inode *inode, struct file *file)
+{
+	struct claim *claim = file->private_data;
+
+	mutex_lock(&claims_lock);
+	list_del(&claim->link);
+	trace_iommud_release(iommu_group_id(claim->group), claim->device);
+	claim_free(claim);
+	mutex_unlock(&claims_lock);
+	return 0;
+}
+
+static long claim_handoff(struct claim *claim, unsigned long arg)
+{
+	struct iommud_handoff request;
+	struct member *member;
+	u32 size;
+	int r;
+
+	if (get_user(size, (u32 __user *)arg))
+		return -EFAULT;
+	if (size < sizeof(request))
+		return -EINVAL;
+	r = copy_struct_from_user(&request, sizeof(request), (void __user *)arg, size);
+	if (r)
+		return r;
+	if (request.flags)
+		return -EINVAL;
+	mutex_lock(&claims_lock);
+	if (claim->state == CLAIM_OWNING) {
+		list_for_each_entry(member, &claim->members, link) member_release_dma(claim, member);
+		context_put(claim->context);
+		claim->context = NULL;
+		claim->state = CLAIM_DENYING;
+	}
+	r = claim->state == CLAIM_ENDED ? -ENODEV : 0;
+	mutex_unlock(&claims_lock);
+	return r;
+}
+
+static long claim_ioctl(struct file *file, unsigned int command, unsigned long arg)
+{
+	return command == IOMMUD_IOC_HANDOFF ? claim_handoff(file->private_data, arg) : -ENOTTY;
+}
+
+static const struct file_operations claim_fops = {
+	.owner = THIS_MODULE,
+	.read = claim_read,
+	.poll = claim_poll,
+	.unlocked_ioctl = claim_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.release = claim_release,
+	.llseek = noop_llseek,
+};
+
+/* ---- CLAIM ---- */
+
+static int copy_texts(struct claim *claim, const struct iommud_claim *request)
+{
+	void *text;
+
+	if (request->label_size) {
+		text = memdup_user_nul(u64_to_user_ptr(request->label), request->label_size);
+		if (IS_ERR(text))
+			return PTR_ERR(text);
+		claim->label = text;
+		if (strlen(claim->label) != request->label_size)
+			return -EINVAL;
+	}
+	if (request->drivers_size) {
+		text = memdup_user(u64_to_user_ptr(request->drivers), request->drivers_size);
+		if (IS_ERR(text))
+			return PTR_ERR(text);
+		claim->drivers = text;
+		claim->drivers_size = request->drivers_size;
+		if (!driver_names_are_valid(claim->drivers, claim->drivers_size))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int find_group(struct claim *claim, const struct iommud_claim *request)
+{
+	struct device *dev = device_find(request->bus, request->device);
+
+	if (!dev)
+		return -ENODEV;
+	claim->group = iommu_group_get(dev);
+	claim->slot = device_slot(dev);
+	put_device(dev);
+	return claim->group ? 0 : -ENODEV;
+}
+
+static int check_request(const struct iommud_claim *request)
+{
+	if (request->flags & ~(IOMMUD_CLAIM_SINGLETON | IOMMUD_CLAIM_DENY_ONLY))
+		return -EINVAL;
+	if (request->iommufd < -1 || (request->iommufd >= 0 && (request->flags & IOMMUD_CLAIM_DENY_ONLY)))
+		return -EINVAL;
+	if (request->iommufd >= 0 && !contexts_supported())
+		return -EOPNOTSUPP;
+	if (request->label_size > IOMMUD_LABEL_MAX || request->n_nodes > IOMMUD_NODES_MAX ||
+	    request->drivers_size > IOMMUD_DRIVERS_MAX * IOMMUD_DRIVER_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+static struct claim *claim_new(const struct iommud_claim *request)
+{
+	struct claim *claim = kzalloc(sizeof(*claim), GFP_KERNEL_ACCOUNT);
+	int r;
+
+	if (!claim)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&claim->members);
+	ring_init(&claim->ring);
+	claim->flags = request->flags;
+	claim->pid = task_tgid_nr(current);
+	strscpy(claim->device, request->device, sizeof(claim->device));
+	r = copy_texts(claim, request);
+	if (!r)
+		r = find_group(claim, request);
+	if (!r)
+		return claim;
+	kfree(claim->label);
+	kfree(claim->drivers);
+	kfree(claim);
+	return ERR_PTR(r);
+}
+
+int claim_open(const struct iommud_claim *request)
+{
+	struct claim *claim;
+	struct file *file;
+	int fd, r;
+
+	r = check_request(request);
+	if (!r && request->n_nodes)
+		r = nodes_check(u64_to_user_ptr(request->nodes), request->n_nodes);
+	if (r)
+		return r;
+	claim = claim_new(request);
+	if (IS_ERR(claim))
+		return PTR_ERR(claim);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	r = fd < 0 ? fd : 0;
+	mutex_lock(&claims_lock);
+	if (!r)
+		r = claim_begin(claim, request->iommufd);
+	if (!r) {
+		/* Published before there is a file, for release() takes it from the list. */
+		list_add_tail(&claim->link, &claims);
+		file = anon_inode_getfile("[iommud-claim]", &claim_fops, claim, O_RDWR);
+		r = PTR_ERR_OR_ZERO(file);
+		if (r)
+			list_del(&claim->link);
+	}
+	if (r)
+		claim_free(claim);
+	else
+		trace_iommud_claim(iommu_group_id(claim->group), claim->device, claim->flags, claim->pid);
+	mutex_unlock(&claims_lock);
+	if (r) {
+		if (fd >= 0)
+			put_unused_fd(fd);
+		return r;
+	}
+	if (request->iommufd >= 0)
+		schedule_delayed_work(&context_watch, WATCH_INTERVAL);
+	fd_install(fd, file);
+	return fd;
+}
+
+/* ---- iommufds that nobody has any more ---- */
+
+static void claim_end(struct claim *claim)
+{
+	claim_tell(claim, IOMMUD_EVENT_CONTEXT_GONE, NULL, NULL, 0);
+	drop_all(claim);
+	context_put(claim->context);
+	claim->context = NULL;
+	claim->state = CLAIM_ENDED;
+	WRITE_ONCE(claim->ended, true);
+	wake_up_interruptible(&claim->ring.readers);
+}
+
+static void watch_contexts(struct work_struct *work)
+{
+	struct claim *claim;
+	bool again = false;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(claim, &claims, link)
+	{
+		if (!claim->context)
+			continue;
+		if (context_is_abandoned(claim->context))
+			claim_end(claim);
+		else
+			again = true;
+	}
+	mutex_unlock(&claims_lock);
+	if (again)
+		schedule_delayed_work(&context_watch, WATCH_INTERVAL);
+}
+
+void claims_exit(void)
+{
+	cancel_delayed_work_sync(&context_watch);
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Keeps drivers off claimed groups. The bus's notifiers can't refuse a driver, so there are three lines: whoever needs the
+ * group's DMA is refused by the IOMMU core (EBUSY; the kernel makes no event of it); a device that joins gets a
+ * driver_override that no driver has, before its first probe; and a driver that comes to be bound all the same is taken off
+ * by a work item, since here its device's lock is held.
+ */
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+
+#include "iommud.h"
+#include "trace.h"
+
+static struct workqueue_struct *guard_queue;
+
+struct errand {
+	struct work_struct work;
+	struct device *dev;
+};
+
+static void run_later(struct device *dev, work_func_t run)
+{
+	struct errand *errand = kzalloc(sizeof(*errand), GFP_KERNEL);
+
+	if (!errand) {
+		dev_err(dev, "iommud: out of memory\n");
+		return;
+	}
+	INIT_WORK(&errand->work, run);
+	errand->dev = get_device(dev);
+	queue_work(guard_queue, &errand->work);
+}
+
+static void end_errand(struct errand *errand)
+{
+	put_device(errand->dev);
+	kfree(errand);
+}
+
+/* ---- what is done ---- */
+
+static bool is_denied(const struct device *dev, struct device_driver *driver)
+{
+	struct claim *claim;
+
+	list_for_each_entry(claim, &claims, link) if (claim->state != CLAIM_ENDED && claim_find_member(claim, dev) &&
+						      !driver_is_allowed(claim, dev, driver)) return true;
+	return false;
+}
+
+/* Somebody else may have been faster, with another driver that is allowed: looked at once more. */
+static void take_off(struct work_struct *work)
+{
+	struct errand *errand = container_of(work, struct errand, work);
+	struct device *dev = errand->dev;
+	bool denied;
+
+	device_lock(dev);
+	mutex_lock(&claims_lock);
+	denied = dev->driver && is_denied(dev, dev->driver);
+	mutex_unlock(&claims_lock);
+	device_unlock(dev);
+	if (denied)
+		device_release_driver(dev);
+	end_errand(errand);
+}
+
+static bool is_claimed(const struct device *dev)
+{
+	struct claim *claim;
+	bool found = false;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(claim, &claims, link) found |= claim->state != CLAIM_ENDED && claim_find_member(claim, dev);
+	mutex_unlock(&claims_lock);
+	return found;
+}
+
+/* Unless another claim has it. */
+static void allow_again(struct work_struct *work)
+{
+	struct errand *errand = container_of(work, struct errand, work);
+
+	if (!is_claimed(errand->dev))
+		device_allow(errand->dev);
+	end_errand(errand);
+}
+
+void guard_allow_later(struct device *dev)
+{
+	run_later(dev, allow_again);
+}
+
+/* ---- what happens ---- */
+
+/* A group whose members all went is another one when they come back: a lock is of the slot as well. */
+static bool is_in_reach(const struct claim *claim, const struct device *dev, const struct iommu_group *group)
+{
+	if (claim->state == CLAIM_ENDED)
+		return false;
+	if (group && group == claim->group)
+		return true;
+	return (claim->flags & IOMMUD_CLAIM_SINGLETON) && claim->slot && claim->slot == device_slot(dev);
+}
+
+static bool take_in(struct claim *claim, struct device *dev)
+{
+	struct member *member = claim_find_member(claim, dev);
+	int r = 0;
+
+	if (member)
+		return false;
+	member = claim_add_member(claim, dev);
+	if (!member)
+		r = -ENOMEM;
+	else if (claim->state == CLAIM_OWNING)
+		r = member_own_dma(claim, member);
+	claim_tell(claim, IOMMUD_EVENT_ADDED, dev, NULL, 0);
+	if (r)
+		claim_tell(claim, IOMMUD_EVENT_NOT_CLAIMED, dev, NULL, -r);
+	return true;
+}
+
+/* The core has put it into its group; nobody has probed it, nor holds its lock. */
+static void on_added(struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	bool deny = false;
+	struct claim *claim;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(claim, &claims, link) if (is_in_reach(claim, dev, group)) deny |= take_in(claim, dev);
+	mutex_unlock(&claims_lock);
+	iommu_group_put(group);
+	if (deny)
+		device_deny(dev);
+}
+
+static void on_bound(struct device *dev)
+{
+	struct device_driver *driver = dev->driver; /* its lock is held */
+	bool refused = false;
+	struct claim *claim;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(claim, &claims, link)
+	{
+		if (claim->state == CLAIM_ENDED || !claim_find_member(claim, dev))
+			continue;
+		if (driver_is_allowed(claim, dev, driver)) {
+			claim_tell(claim, IOMMUD_EVENT_BOUND, dev, driver->name, 0);
+		} else {
+			claim_tell(claim, IOMMUD_EVENT_REFUSED, dev, driver->name, 0);
+			trace_iommud_refusal(iommu_group_id(claim->group), dev_name(dev), driver->name);
+			refused = true;
+		}
+	}
+	mutex_unlock(&claims_lock);
+	if (refused)
+		run_later(dev, take_off);
+}
+
+static void on_unbound(struct device *dev)
+{
+	struct claim *claim;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(claim, &claims, link) if (claim->state != CLAIM_ENDED && claim_find_member(claim, dev))
+		claim_tell(claim, IOMMUD_EVENT_UNBOUND, dev, NULL, 0);
+	mutex_unlock(&claims_lock);
+}
+
+/* The core, whose notifier comes after, takes it from its group: by then nobody may own its DMA through it. */
+static void on_removed(struct device *dev)
+{
+	struct member *member;
+	struct claim *claim;
+
+	mutex_lock(&claims_lock);
+	list_for_each_entry(claim, &claims, link)
+	{
+		member = claim_find_member(claim, dev);
+		if (!member)
+			continue;
+		claim_tell(claim, IOMMUD_EVENT_REMOVED, dev, NULL, 0);
+		member_drop(claim, member);
+	}
+	mutex_unlock(&claims_lock);
+}
+
+static int notify_late(struct notifier_block *block, unsigned long action, void *data)
+{
+	switch (action) {
+	case BUS_NOTIFY_ADD_DEVICE:
+		on_added(data);
+		break;
+	case BUS_NOTIFY_BOUND_DRIVER:
+		on_bound(data);
+		break;
+	case BUS_NOTIFY_UNBOUND_DRIVER:
+		on_unbound(data);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static int notify_early(struct notifier_block *block, unsigned long action, void *data)
+{
+	if (action == BUS_NOTIFY_REMOVED_DEVICE)
+		on_removed(data);
+	return NOTIFY_DONE;
+}
+
+/* A block is in one list only: each bus needs its own. The IOMMU core's has the priority 0. */
+static struct notifier_block pci_late = { .notifier_call = notify_late, .priority = -10 };
+static struct notifier_block pci_early = { .notifier_call = notify_early, .priority = 10 };
+static struct notifier_block platform_late = { .notifier_call = notify_late, .priority = -10 };
+static struct notifier_block platform_early = { .notifier_call = notify_early, .priority = 10 };
+
+int guard_init(void)
+{
+	guard_queue = alloc_workqueue("iommud", WQ_UNBOUND, 0);
+	if (!guard_queue)
+		return -ENOMEM;
+	bus_register_notifier(&pci_bus_type, &pci_late);
+	bus_register_notifier(&pci_bus_type, &pci_early);
+	bus_register_notifier(&platform_bus_type, &platform_late);
+	bus_register_notifier(&platform_bus_type, &platform_early);
+	return 0;
+}
+
+void guard_exit(void)
+{
+	bus_unregister_notifier(&platform_bus_type, &platform_early);
+	bus_unregister_notifier(&platform_bus_type, &platform_late);
+	bus_unregister_notifier(&pci_bus_type, &pci_early);
+	bus_unregister_notifier(&pci_bus_type, &pci_late);
+	destroy_workqueue(guard_queue);
+}
