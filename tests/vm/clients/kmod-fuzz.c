@@ -39,7 +39,9 @@ static uint32_t pick(uint32_t n)
 
 static uint32_t odd_number(void)
 {
-	static const uint32_t numbers[] = { 0, 0, 0, 1, 2, 3, 7, 40, 255, 256, 4096, 0x7fffffff, 0x80000000, 0xffffffff };
+	static const uint32_t numbers[] = {
+		0, 0, 0, 1, 2, 3, 7, 40, 255, 256, 4096, 0x7fffffff, 0x80000000, 0xffffffff
+	};
 
 	return numbers[pick(sizeof(numbers) / sizeof(numbers[0]))];
 }
