@@ -135,7 +135,7 @@ static bool judge_client(const struct authority *authority, const struct authori
 	const struct device_state *snapshot = device->snapshot;
 	const struct policy_subject subject = { .id = &snapshot->id,
 						.driver = (device->prepared ? device->prepared : snapshot)->driver,
-						.physical_function = device->facts->physical_function };
+						.physical_function = snapshot->physical_function };
 
 	*decision = (struct policy_decision){ .action = POLICY_DENY };
 	authority->decide(authority->policy, &subject, client, decision);
@@ -215,7 +215,9 @@ static const char *release_timeout_word(enum policy_on_release_timeout value)
 static bool judge_signal(const struct authority *authority, const struct device_state *snapshot,
 			 const struct identity *client, bool kill, struct authority_answer *ret)
 {
-	const struct policy_subject subject = { .id = &snapshot->id, .driver = snapshot->driver };
+	const struct policy_subject subject = { .id = &snapshot->id,
+						.driver = snapshot->driver,
+						.physical_function = snapshot->physical_function };
 	struct policy_decision decision = { .action = POLICY_DENY };
 
 	if (device_state_is_parked(snapshot)) {

@@ -128,9 +128,12 @@ static int read_pci(const struct bus_device *device, struct device_state *snapsh
 	struct pci_config config;
 	int r = read_id(device, &snapshot->id);
 
-	if (r == 0 && pci_config_read(device->fd, &config) == 0)
+	if (r < 0)
+		return r;
+	if (pci_config_read(device->fd, &config) == 0)
 		snapshot->serial = pci_config_serial(&config);
-	return r;
+	r = read_link_name_at(device->fd, "physfn", snapshot->physical_function, sizeof(snapshot->physical_function));
+	return r == -ENOENT ? 0 : r;
 }
 
 /*

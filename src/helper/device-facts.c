@@ -138,9 +138,6 @@ int device_facts_read(const struct bus_device *device, struct device_facts *ret)
 	r = read_link_name_at(device->fd, "iommu_group", facts.group, sizeof(facts.group));
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = read_link_name_at(device->fd, "physfn", facts.physical_function, sizeof(facts.physical_function));
-	if (r < 0 && r != -ENOENT)
-		return r;
 	r = count_group(device->fd, &facts.group_size);
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -9,7 +9,6 @@ struct device_facts {
 	bool bridge; /* of PCI: header type is not 0 */
 	bool no_iommu; /* vfio's own group without translation; of an mdev: its parent's group is */
 	char group[16]; /* the number of its IOMMU group; empty: it has none */
-	char physical_function[DEVICE_ADDRESS_MAX]; /* of a virtual function; empty: it is none */
 	bool has_virtual_functions; /* SR-IOV: they would be lost with its driver */
 	size_t group_size; /* devices in its IOMMU group; 0: it has none */
 	char obstacle[160]; /* why it can't be moved, or not be given back, whoever asks; empty: nothing */

@@ -15,6 +15,8 @@
 /* Takes any device that it is told to, drives none, and does not keep the device's group from user space. */
 #define DRIVER_PARKING "pci-stub"
 
+#define PCI_ADDRESS_MAX 20 /* "10000:e1:00.0" and more */
+
 struct device_state {
 	char bus[DEVICE_BUS_MAX];
 	struct device_id id;
@@ -23,6 +25,7 @@ struct device_state {
 	char driver[DEVICE_DRIVER_MAX]; /* empty: none */
 	char driver_override[DEVICE_DRIVER_MAX]; /* empty: none */
 	char moved_to[DEVICE_DRIVER_MAX]; /* a driver; empty until a judgement has named one */
+	char physical_function[PCI_ADDRESS_MAX]; /* of a virtual function; empty: it is none */
 };
 
 static inline bool device_state_is_parked(const struct device_state *state)

@@ -40,7 +40,7 @@ struct record {
 	char driver_override[DEVICE_DRIVER_MAX];
 	char moved_to[DEVICE_DRIVER_MAX];
 	char bus[DEVICE_BUS_MAX];
-	uint8_t padding[20];
+	char physical_function[PCI_ADDRESS_MAX];
 	uint8_t checksum[CHECKSUM_SIZE];
 };
 _Static_assert(sizeof(struct record) == JOURNAL_RECORD_SIZE, "the journal's format is fixed");
@@ -77,6 +77,7 @@ static void record_encode(const struct journal_entry *entry, struct record *ret)
 	memcpy(ret->driver_override, snapshot->driver_override, sizeof(ret->driver_override));
 	memcpy(ret->moved_to, snapshot->moved_to, sizeof(ret->moved_to));
 	memcpy(ret->bus, snapshot->bus, sizeof(ret->bus));
+	memcpy(ret->physical_function, snapshot->physical_function, sizeof(ret->physical_function));
 	record_checksum(ret, ret->checksum);
 }
 
@@ -101,7 +102,7 @@ static bool record_is_good(const struct record *record)
 	return device_address_is_valid(record->address) && text_is_name(record->driver, DEVICE_DRIVER_MAX) &&
 	       text_is_name(record->driver_override, DEVICE_DRIVER_MAX) &&
 	       text_is_name(record->moved_to, DEVICE_DRIVER_MAX) && text_is_name(record->bus, DEVICE_BUS_MAX) &&
-	       bus_find(record->bus);
+	       bus_find(record->bus) && text_is_name(record->physical_function, PCI_ADDRESS_MAX);
 }
 
 static void record_decode(const struct record *record, struct journal_entry *ret)
@@ -123,6 +124,7 @@ static void record_decode(const struct record *record, struct journal_entry *ret
 	memcpy(snapshot->driver_override, record->driver_override, sizeof(snapshot->driver_override));
 	memcpy(snapshot->moved_to, record->moved_to, sizeof(snapshot->moved_to));
 	memcpy(snapshot->bus, record->bus, sizeof(snapshot->bus));
+	memcpy(snapshot->physical_function, record->physical_function, sizeof(snapshot->physical_function));
 }
 
 int journal_file_read(int dir_fd, struct journal_content *ret)

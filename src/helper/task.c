@@ -341,7 +341,7 @@ static void make_vfs(const struct task *task, struct worker_report *report)
 	}
 	subject = (struct policy_subject){ .id = &report->snapshot.id,
 					   .driver = report->snapshot.driver,
-					   .physical_function = facts.physical_function };
+					   .physical_function = report->snapshot.physical_function };
 	vfs_make(device.fd, task->policy, &subject, &result);
 	report->outcome = result.outcome;
 	report->n_made = result.n_made;

@@ -101,6 +101,7 @@ static int tear_down(void **state)
 static struct policy_decision next_decision;
 static struct device_id asked_id;
 static char asked_driver[DEVICE_DRIVER_MAX];
+static char asked_physical_function[DEVICE_ADDRESS_MAX];
 static uid_t asked_uid;
 static unsigned int n_asked;
 
@@ -110,6 +111,7 @@ static void decide(const struct policy *policy, const struct policy_subject *sub
 	n_asked++;
 	asked_id = *subject->id;
 	snprintf(asked_driver, sizeof(asked_driver), "%s", subject->driver);
+	snprintf(asked_physical_function, sizeof(asked_physical_function), "%s", subject->physical_function);
 	asked_uid = identity->uid;
 	*ret = next_decision;
 }
@@ -119,6 +121,7 @@ static const struct device_state device = {
 	.id = { .address = "0000:00:01.0", .vendor = 0x8086, .device = 0x10d3, .class = 0x020000 },
 	.driver = "e1000e",
 	.moved_to = "vfio-pci",
+	.physical_function = "0000:00:02.0",
 };
 
 static struct authority_answer judge(const struct client *client, int fd, const struct device_state *snapshot,
@@ -199,6 +202,7 @@ static void asks_about_the_device_as_it_was_before(void **state)
 	assert_int_equal(n_asked, 1);
 	assert_memory_equal(&asked_id, &device.id, sizeof(asked_id));
 	assert_string_equal(asked_driver, "e1000e");
+	assert_string_equal(asked_physical_function, "0000:00:02.0");
 	assert_int_equal(asked_uid, getuid());
 }
 

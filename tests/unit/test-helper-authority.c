@@ -96,7 +96,8 @@ static void decide(const struct policy *policy, const struct policy_subject *sub
 static const struct device_state device = {
 	.bus = "pci",
 	.id = { .address = "0000:00:01.0", .vendor = 0x8086, .device = 0x10d3, .class = 0x020000 },
-	.driver = "e1000e"
+	.driver = "e1000e",
+	.physical_function = "0000:00:02.0"
 };
 
 static struct authority_answer judge(const struct sockets *sockets, int fd, const struct device_facts *facts)
@@ -131,7 +132,7 @@ static void allow(enum policy_scope scope)
 
 static void allows_what_the_policy_allows(void **state)
 {
-	const struct device_facts facts = { .group_size = 1, .physical_function = "0000:00:02.0" };
+	const struct device_facts facts = { .group_size = 1 };
 	const struct sockets *sockets = *state;
 
 	allow(POLICY_SINGLETON);
@@ -293,8 +294,8 @@ static void nothing_with_virtual_functions_leaves_its_driver(void **state)
 	assert_non_null(strstr(answer.reason, "set its sriov_numvfs to 0 first"));
 	refuse_parking(sockets, "nvme", &member, "0000:00:01.1 has virtual functions");
 	/* One that has some, and is leased, is no reason for its bystanders to stay. */
-	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &member },
-			&(struct authority_device){ &bystander, &pair_facts }, &answer);
+	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &member, NULL },
+			&(struct authority_device){ &bystander, &pair_facts, NULL }, &answer);
 	assert_int_equal(answer.status, HELPER_OK);
 }
 

@@ -17,6 +17,7 @@
 #include "helper/device-facts.h"
 #include "helper/pci-config.h"
 #include "util/cleanup.h"
+#include "util/fileio.h"
 
 #define ADDRESS "0000:00:01.0"
 #define DEVICE "bus/pci/devices/" ADDRESS
@@ -212,13 +213,13 @@ static void counts_the_devices_of_the_group(void **state)
 static void knows_what_a_virtual_function_is_of(void **state)
 {
 	const struct tree *tree = *state;
-	struct device_facts facts;
+	struct device_state snapshot;
 
-	assert_int_equal(read_facts(tree, &facts), 0);
-	assert_string_equal(facts.physical_function, "");
+	assert_int_equal(read_state(tree, &snapshot), 0);
+	assert_string_equal(snapshot.physical_function, "");
 	assert_int_equal(symlinkat("../0000:00:01.1", tree->fd, DEVICE "/physfn"), 0);
-	assert_int_equal(read_facts(tree, &facts), 0);
-	assert_string_equal(facts.physical_function, "0000:00:01.1");
+	assert_int_equal(read_state(tree, &snapshot), 0);
+	assert_string_equal(snapshot.physical_function, "0000:00:01.1");
 }
 
 static void knows_what_has_virtual_functions(void **state)

@@ -71,7 +71,8 @@ static struct device_state device(const char *address)
 				   .node = 99,
 				   .driver = "e1000e",
 				   .driver_override = "mine",
-				   .moved_to = "pci-stub" };
+				   .moved_to = "pci-stub",
+				   .physical_function = "0000:00:02.0" };
 
 	strcpy(is.id.address, address);
 	return is;
