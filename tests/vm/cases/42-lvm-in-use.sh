@@ -49,6 +49,10 @@ watch_events
 modprobe --all dm-mod md-mod raid1
 disk=$(disk_of_nvme)
 mkdir -p "$state/mnt"
+# LVM takes no disk with partitions, which a case before this one may have made.
+wipefs --quiet --all --force "/dev/$disk"
+blockdev --rereadpt "/dev/$disk"
+udev_settle
 
 # A logical volume that is mounted.
 vgcreate --quiet iommud-test "/dev/$disk"
