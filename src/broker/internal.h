@@ -14,7 +14,6 @@ struct group_state {
 	struct lease *holder; /* NULL: nobody */
 	uint64_t fingerprint; /* of the verdict that was published last */
 	bool known; /* a verdict was taken */
-	bool viable;
 };
 
 struct broker {

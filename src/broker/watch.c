@@ -55,7 +55,6 @@ static void follow_verdict(struct broker *broker, unsigned int id)
 	changed = state->known && state->fingerprint != found;
 	state->fingerprint = found;
 	state->known = true;
-	state->viable = verdict_is_viable(&verdict);
 	if (changed)
 		publish_verdict(broker, group, &verdict);
 	verdict_clear(&verdict);
