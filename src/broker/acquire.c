@@ -57,7 +57,7 @@ static void acquire_fail(struct acquire *acquire, int error)
 
 static bool is_where_it_belongs(const struct lease_device *leased, const struct device *device)
 {
-	return leased->parked ? strcmp(device->driver, "pci-stub") == 0 : device_is_on_vfio(device);
+	return leased->parked ? strcmp(device->driver, DRIVER_PARKING) == 0 : device_is_on_vfio(device);
 }
 
 /* The devices themselves are those that were judged, and on vfio now; the parked ones are parked. */

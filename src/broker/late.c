@@ -55,7 +55,7 @@ static struct event_member member_of(const struct lease_device *late, const char
 
 static void tell_parked(const struct lease_device *late)
 {
-	const struct event_member member = member_of(late, "pci-stub");
+	const struct event_member member = member_of(late, DRIVER_PARKING);
 
 	if (late->driver[0])
 		event_member(late->lease, LOG_NOTICE, "memberParked", &member,

@@ -97,7 +97,7 @@ void violation_joined(struct lease *lease, const struct device *device)
 
 static bool is_out_of_the_way(const struct device *device)
 {
-	return driver_is_vfio(device->driver) || strcmp(device->driver, "pci-stub") == 0;
+	return driver_is_vfio(device->driver) || strcmp(device->driver, DRIVER_PARKING) == 0;
 }
 
 /* One that must not be there, until it is parked or gone. */

@@ -10,10 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "topology/viability.h"
 #include "util/device-id.h"
-
-/* Takes any device that it is told to, drives none, and does not keep the device's group from user space. */
-#define DRIVER_PARKING "pci-stub"
 
 #define PCI_ADDRESS_MAX 20 /* "10000:e1:00.0" and more */
 

@@ -15,7 +15,7 @@ static const char *const vfio_drivers[] = {
 	"vfio_ap_mdev", "vfio_ccw_mdev", "intel_vgpu_mdev",
 };
 
-static const char *const allowed_drivers[] = { "pcieport", "pci-stub" };
+static const char *const allowed_drivers[] = { "pcieport", DRIVER_PARKING };
 
 static bool is_listed(const char *name, const char *const *table, size_t n)
 {

@@ -9,6 +9,9 @@
 
 #include "topology/device.h"
 
+/* Takes any device that it is told to, drives none, and does not keep the device's group from user space. */
+#define DRIVER_PARKING "pci-stub"
+
 enum blocker_kind {
 	BLOCKER_FOREIGN_DRIVER,
 	BLOCKER_FIRMWARE_MAPPING,
