@@ -15,6 +15,7 @@
 #include "helper/pci-config.h"
 #include "topology/mdev.h"
 #include "util/cleanup.h"
+#include "uapi/linux/iommud.h"
 #include "util/fileio.h"
 
 int bus_device_open_on(int sysfs_fd, const struct bus *bus, const char *address, struct bus_device *ret)
@@ -119,7 +120,10 @@ static int read_override(int fd, char ret[DEVICE_DRIVER_MAX])
 
 	if (r < 0)
 		return r;
-	strcpy(ret, strcmp(text, "(null)") == 0 ? "" : text);
+	/* The kernel module's, on what joined a claimed group: it takes that back itself, so it is nothing to be put back. */
+	if (strcmp(text, "(null)") == 0 || strcmp(text, IOMMUD_OVERRIDE_DENIED) == 0)
+		text[0] = '\0';
+	strcpy(ret, text);
 	return 0;
 }
 
