@@ -88,7 +88,7 @@ watch_events
 take_over
 let_go bob
 wait_event '"leaseLingering"*'"$EDU" >/dev/null
-assert_contains "$(try_to_bind)" "not permitted"
+assert_eq EPERM "$(try_to_bind)" "an attempt under the claim"
 nobody_else
 goes_on
 
