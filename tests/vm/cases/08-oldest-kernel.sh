@@ -14,8 +14,8 @@ systemctl stop iommud.service iommud.socket iommud-helper.service iommud-helper.
 modprobe -a vfio-pci pci-stub managed-dma iommud
 [[ ! -e /dev/iommu ]]
 
-cases=$(kmod-cases)
-echo "$cases"
+kmod-cases | tee "$state/cases"
+cases=$(<"$state/cases")
 assert_eq "abi 1: park denial singleton labels node-labels" "$(head -n 1 <<<"$cases")" "what INFO tells"
 assert_eq "only_its_context_gets_the_device parked_means_nobody denies_without_owning a_group_has_one_label \
 lets_go_of_an_iommufd_that_nobody_has given_back_it_is_nobodys_until_unbound given_back_and_idle_it_is_parked_at_once" \
