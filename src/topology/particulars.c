@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -80,16 +79,4 @@ void particulars_read_nvme_serial(int device_fd, char ret[DEVICE_SERIAL_MAX])
 	while (!ret[0] && (entry = readdir(folder)))
 		if (entry->d_name[0] != '.')
 			read_serial(dirfd(folder), entry->d_name, ret);
-}
-
-void particulars_format_serial(uint64_t number, char ret[DEVICE_SERIAL_MAX])
-{
-	size_t used = 0;
-
-	ret[0] = '\0';
-	if (number == 0 || number == UINT64_MAX)
-		return;
-	for (int shift = 56; shift >= 0; shift -= 8)
-		used += snprintf(ret + used, DEVICE_SERIAL_MAX - used, "%s%02x", used ? "-" : "",
-				 (unsigned int)(number >> shift & 0xff));
 }

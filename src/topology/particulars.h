@@ -7,7 +7,6 @@
 #define IOMMUD_TOPOLOGY_PARTICULARS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "util/device-id.h"
 
@@ -21,8 +20,5 @@ bool particulars_is_nvme(const struct device_id *id);
 
 /* By the device's open folder: of an NVMe controller that is on its host driver. */
 void particulars_read_nvme_serial(int device_fd, char ret[DEVICE_SERIAL_MAX]);
-
-/* The PCI capability's number as lspci(8) prints it; 0, or all ones, is none. */
-void particulars_format_serial(uint64_t number, char ret[DEVICE_SERIAL_MAX]);
 
 #endif
