@@ -320,6 +320,16 @@ static bool is_repeated(struct parser *parser, enum rule_key key, const struct r
 	return false;
 }
 
+/* For those who ask what the rules are; what is said of pools and of the host is no rule. */
+static void keep_text(struct parser *parser, enum rule_key key, const char *value)
+{
+	enum rule_section section = rule_keys[key].section;
+
+	if (section != SECTION_POOL && section != SECTION_HOST &&
+	    rule_add_text(&parser->rule, rule_keys[key].name, value) < 0)
+		parser->report->fault = -ENOMEM;
+}
+
 static void on_value(void *userdata, const struct ini_place *key_place, const char *name,
 		     const struct ini_place *value_place, const char *value)
 {
@@ -340,6 +350,7 @@ static void on_value(void *userdata, const struct ini_place *key_place, const ch
 	parser->need_given |= key == need;
 	if (is_repeated(parser, key, &at_key))
 		return;
+	keep_text(parser, key, value);
 	if (value[strspn(value, SEPARATORS)] == '\0') {
 		parser->broken = true;
 		report_error(parser->report, &at_value, "'%s' has no value", name);

@@ -3,6 +3,7 @@
 #include "policy/rule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,7 +116,21 @@ void rule_clear(struct rule *rule)
 	free(rule->allowed_drivers);
 	free(rule->label);
 	free(rule->pool);
+	free(rule->text);
 	*rule = (struct rule){};
+}
+
+int rule_add_text(struct rule *rule, const char *name, const char *value)
+{
+	size_t used = rule->text ? strlen(rule->text) : 0;
+	size_t size = used + strlen(name) + strlen(value) + sizeof("=\n");
+	char *text = reallocarray(rule->text, size, 1);
+
+	if (!text)
+		return -ENOMEM;
+	rule->text = text;
+	snprintf(text + used, size - used, "%s=%s\n", name, value);
+	return 0;
 }
 
 static int item_copy(const struct item *item, struct item *ret)

@@ -93,6 +93,7 @@ struct rule {
 	struct policy_conduct conduct;
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
+	char *text; /* its conditions and grants as they were written, "Key=Value" a line; NULL: none */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 
@@ -128,6 +129,9 @@ bool condition_is_any(const struct condition *condition);
 /* Copies into an empty one. -ENOMEM, then it is empty still. */
 int condition_copy(const struct condition *condition, struct condition *ret);
 void condition_clear(struct condition *condition);
+
+/* Adds "name=value" to rule::text. -ENOMEM. */
+int rule_add_text(struct rule *rule, const char *name, const char *value);
 
 void item_clear(struct item *item);
 void rule_clear(struct rule *rule);

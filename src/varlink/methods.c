@@ -189,7 +189,7 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 	r = identity_from_text(wanted->as, &other);
 	if (r < 0)
 		return refuse_as(call, wanted->device,
-				 "'as' names no user and group: USER or USER:GROUP, names or numbers");
+				 "'as' names no user and group: USER[:GROUP][@CONTEXT], names or numbers");
 	r = explain_to(call, service->broker, &other, wanted);
 	identity_clear(&other);
 	return r;

@@ -817,7 +817,7 @@ descriptors_never_become_standard_streams() {
 
 # ---- policy, usage, help ----
 
-policy_check_asks_the_daemon() {
+policy_asks_the_daemon() {
 	cat >"$dir/daemon" <<-'END'
 		#!/bin/sh
 		printf '<%s>' "$@"
@@ -829,12 +829,25 @@ policy_check_asks_the_daemon() {
 	is "$out" '<--check-policy>'
 	run 7 policy check '/a b' /c
 	is "$out" '<--check-policy></a b></c>'
+	run 7 policy list
+	is "$out" '<--list-policy>'
+	run 7 policy list --json /a
+	is "$out" '<--list-policy=pretty></a>'
+	run 7 policy --json=short list
+	is "$out" '<--list-policy=short>'
+	run 7 policy test /x.test /a
+	is "$out" '<--test-policy></x.test></a>'
+	run 2 policy test
+	has "$err" 'which file?'
+	run 2 policy check --json
+	has "$err" "'policy check' takes no --json"
 	export IOMMUD_DAEMON=$dir/missing
 	run 1 policy check
 	has "$err" "$dir/missing: No such file"
 	unset IOMMUD_DAEMON
 	run 2 policy
 	run 2 policy chekc
+	has "$err" "did you mean 'check'?"
 }
 
 usage_errors_have_a_hint() {
@@ -926,6 +939,7 @@ completion_knows_verbs_options_and_devices() {
 	completes "$ctl run --pool=f" fast-net
 	completes 'iommuctl --color=a' auto always
 	completes 'iommuctl policy ch' check
+	completes 'iommuctl policy te' test
 	completes "$ctl explain " 0000:00:04.0 0000:01:00.0
 	completes "$ctl explain 0000:01" 01:00.0
 	completes "$ctl run 0000:00:04.0 0000:0" 00:04.0 01:00.0
@@ -992,7 +1006,7 @@ run_says_what_the_backend_lacks
 run_says_when_the_command_can_not_start
 run_refused_starts_nothing
 descriptors_never_become_standard_streams
-policy_check_asks_the_daemon
+policy_asks_the_daemon
 usage_errors_have_a_hint
 help_and_version_are_there
 every_verb_and_option_has_its_place_in_the_manual
