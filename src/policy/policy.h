@@ -197,8 +197,8 @@ struct policy_file {
 };
 
 /* Tells of every `*.policy` file, in order of names, and of one name in order of priority. As policy_load(); 0 or -ENOMEM. */
-int policy_list_files(const char *const *dirs, bool any_owner, void (*tell)(void *userdata, const struct policy_file *file),
-		      void *userdata);
+int policy_list_files(const char *const *dirs, bool any_owner,
+		      void (*tell)(void *userdata, const struct policy_file *file), void *userdata);
 
 /* Whether any file names such a pool. */
 bool policy_pool_exists(const struct policy *policy, const char *pool);
