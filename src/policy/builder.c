@@ -9,6 +9,7 @@
 
 #include "policy/coverage.h"
 #include "policy/labels.h"
+#include "policy/marks.h"
 #include "policy/parser.h"
 #include "util/cleanup.h"
 
@@ -51,6 +52,9 @@ static int finish(struct builder *builder, struct policy_report *report)
 	if (r < 0)
 		return r;
 	digest_end(&builder->digest, builder->policy->digest);
+	/* A pool that seems to be missing may be in what could not be read. */
+	if (builder->report.n_errors == 0)
+		policy_check_pools(builder->policy, &builder->report);
 	policy_warn_of_covered(builder->policy, &builder->report);
 	r = report_render(&builder->report, report);
 	if (r < 0)

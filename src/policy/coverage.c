@@ -5,10 +5,24 @@
  */
 #include "policy/coverage.h"
 
+#include "policy/keys.h"
+
+/*
+ * Whether something that is not known could get past the wide rule's condition and then be decided by the narrow one: where
+ * only the wide one asks for it, or where it stops an allow, but not a deny.
+ */
+static bool unknown_slips_by(const struct rule *wide, const struct rule *narrow, enum rule_key key)
+{
+	if (!rule_keys[key].may_be_unknown || wide->conditions[key].n == 0)
+		return false;
+	return narrow->conditions[key].n == 0 || (wide->action == POLICY_ALLOW && narrow->action == POLICY_DENY);
+}
+
 static bool rule_covers(const struct rule *wide, const struct rule *narrow)
 {
 	for (enum rule_key key = 0; key < N_CONDITIONS; key++)
-		if (!condition_covers(&wide->conditions[key], &narrow->conditions[key]))
+		if (!condition_covers(&wide->conditions[key], &narrow->conditions[key]) ||
+		    unknown_slips_by(wide, narrow, key))
 			return false;
 	return true;
 }

@@ -5,26 +5,10 @@
 
 #include "policy/match.h"
 
-/* What the kernel did not tell us fits no allow; a deny it does not get around. */
-static bool rule_decides(const struct rule *rule, const struct question *question)
-{
-	if (!rule_fits_device(rule, question))
-		return false;
-	switch (rule_fits_client(rule, question)) {
-	case FIT_NO:
-		return false;
-	case FIT_YES:
-		return true;
-	case FIT_UNKNOWN:
-		return rule->action == POLICY_DENY;
-	}
-	return false;
-}
-
 static const struct rule *find_rule(const struct policy *policy, const struct question *question)
 {
 	for (size_t i = 0; i < policy->n_rules; i++)
-		if (rule_decides(&policy->rules[i], question))
+		if (rule_decides(&policy->rules[i], rule_fits(&policy->rules[i], question).fit))
 			return &policy->rules[i];
 	return NULL;
 }
@@ -64,7 +48,7 @@ void policy_decide(const struct policy *policy, const struct policy_subject *sub
 	struct question question;
 
 	*ret = (struct policy_decision){ .action = POLICY_DENY };
-	question_init(&question, subject, client);
+	question_init(&question, policy, subject, client);
 	rule = find_rule(policy, &question);
 	if (!rule) {
 		say_no_rule(subject, client, ret);

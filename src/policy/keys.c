@@ -2,6 +2,7 @@
 /* The table of keys, and finding by name in it. Read only. */
 #include "policy/keys.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,15 +16,34 @@ const char *const rule_sections[N_SECTIONS] = {
 
 /* clang-format off */
 const struct key rule_keys[N_KEYS] = {
-	[KEY_VENDOR]  = { SECTION_MATCH,  "Vendor",  true, .parse_item = parse_vendor,  .fits = vendor_fits },
-	[KEY_DEVICE]  = { SECTION_MATCH,  "Device",  true, .parse_item = parse_device,  .fits = device_fits },
-	[KEY_CLASS]   = { SECTION_MATCH,  "Class",   true, .parse_item = parse_class,   .fits = class_fits },
-	[KEY_ADDRESS] = { SECTION_MATCH,  "Address", true, .parse_item = parse_address, .fits = address_fits },
-	[KEY_DRIVER]  = { SECTION_MATCH,  "Driver",  true, .parse_item = parse_driver,  .fits = driver_fits },
-	[KEY_PHYSICAL_FUNCTION] = { SECTION_MATCH, "PhysicalFunction", true, .parse_item = parse_physical_function,
-				    .fits = physical_function_fits },
-	[KEY_USER]    = { SECTION_CLIENT, "User",    true, .parse_item = parse_user,    .fits = user_fits },
-	[KEY_GROUP]   = { SECTION_CLIENT, "Group",   true, .parse_item = parse_group,   .fits = group_fits },
+	[KEY_VENDOR] = { SECTION_MATCH, "Vendor", true, .parse_item = parse_vendor, .fits = vendor_fits },
+	[KEY_DEVICE] = { SECTION_MATCH, "Device", true, .parse_item = parse_device, .fits = device_fits },
+	[KEY_SUBSYSTEM] = { SECTION_MATCH, "Subsystem", true,
+		.parse_item = parse_subsystem, .fits = subsystem_fits },
+	[KEY_CLASS] = { SECTION_MATCH, "Class", true, .parse_item = parse_class, .fits = class_fits },
+	[KEY_ADDRESS] = { SECTION_MATCH, "Address", true, .parse_item = parse_address, .fits = address_fits },
+	[KEY_DRIVER] = { SECTION_MATCH, "Driver", true, .parse_item = parse_driver, .fits = driver_fits },
+	[KEY_PATH] = { SECTION_MATCH, "Path", true,
+		.commas = true, .may_be_unknown = true, .parse_item = parse_path, .fits = path_fits },
+	[KEY_SERIAL] = { SECTION_MATCH, "Serial", true,
+		.commas = true, .may_be_unknown = true, .parse_item = parse_serial, .fits = serial_fits },
+	[KEY_PHYSICAL_FUNCTION] = { SECTION_MATCH, "PhysicalFunction", true,
+		.parse_item = parse_physical_function, .fits = physical_function_fits },
+	[KEY_NUMA_NODE] = { SECTION_MATCH, "NumaNode", true, .parse_item = parse_numa_node, .fits = numa_node_fits },
+	[KEY_POOL] = { SECTION_MATCH, "Pool", true,
+		.may_be_unknown = true, .parse_item = parse_pool, .fits = pool_fits },
+	[KEY_USER] = { SECTION_CLIENT, "User", true, .parse_item = parse_user, .fits = user_fits },
+	[KEY_GROUP] = { SECTION_CLIENT, "Group", true, .parse_item = parse_group, .fits = group_fits },
+	[KEY_UNIT] = { SECTION_CLIENT, "Unit", true,
+		.may_be_unknown = true, .parse_item = parse_unit, .fits = unit_fits },
+	[KEY_SLICE] = { SECTION_CLIENT, "Slice", true,
+		.may_be_unknown = true, .parse_item = parse_slice, .fits = slice_fits },
+	[KEY_EXECUTABLE] = { SECTION_CLIENT, "Executable", true,
+		.commas = true, .may_be_unknown = true, .parse_item = parse_executable, .fits = executable_fits },
+	[KEY_CONTEXT] = { SECTION_CLIENT, "Context", true,
+		.commas = true, .may_be_unknown = true, .parse_item = parse_context, .fits = context_fits },
+	[KEY_APPARMOR] = { SECTION_CLIENT, "AppArmor", true,
+		.commas = true, .may_be_unknown = true, .parse_item = parse_apparmor, .fits = apparmor_fits },
 	[KEY_POOL_NAME] = { SECTION_POOL, "Name",   false, .parse_value = parse_pool_name },
 	[KEY_NUM_VFS]   = { SECTION_HOST, "NumVFs", false, .parse_value = parse_num_vfs },
 	[KEY_ACTION]      = { SECTION_GRANT, "Action",     false, .parse_value = parse_action },
@@ -141,4 +161,22 @@ enum rule_key find_key(enum rule_section section, const char *name, struct compl
 		complaint->meant = find_nearest(section, false, name);
 	complain_key(section, name, complaint);
 	return N_KEYS;
+}
+
+int key_parse_item(enum rule_key key, const char *text, struct item *ret, struct complaint *complaint)
+{
+	bool negated = text[0] == '!';
+	int r;
+
+	if (negated && text[1] == '\0')
+		return complain(complaint, 0, "'!' excludes nothing: write it right before a value");
+	r = rule_keys[key].parse_item(text + negated, ret, complaint);
+	if (r == -EINVAL)
+		complaint->offset += negated;
+	if (r < 0)
+		return r;
+	if (negated && ret->kind == ITEM_ANY)
+		return complain(complaint, 0, "'!*' excludes everything: this can never match");
+	ret->negated = negated;
+	return 0;
 }

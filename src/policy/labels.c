@@ -113,11 +113,11 @@ static const struct rule *find_allowing(const struct policy *policy, size_t kind
 	struct question question;
 	size_t i;
 
-	question_init(&question, member, NULL);
+	question_init(&question, policy, member, NULL);
 	while ((i = take_lower(policy, &own, &everybody)) != NO_RULE) {
 		const struct rule *rule = &policy->rules[i];
 
-		if (rule_fits_device(rule, &question))
+		if (rule_decides(rule, rule_fits_device(rule, &question).fit))
 			return rule->action == POLICY_ALLOW ? rule : NULL;
 	}
 	return NULL;

@@ -16,7 +16,8 @@
 #include "util/cleanup.h"
 #include "util/ini.h"
 
-#define SEPARATORS " \t,"
+#define BLANKS " \t"
+#define SEPARATORS BLANKS ","
 
 struct parser {
 	struct policy *policy;
@@ -105,6 +106,9 @@ static void end_section(struct parser *parser)
 	case SECTION_POOL:
 		if (!parser->need_given)
 			fail(parser, &parser->section_places[SECTION_POOL], "[Pool] without Name=, the pool's name");
+		else if (parser->rule.conditions[KEY_POOL].n > 0)
+			fail(parser, &parser->section_places[SECTION_POOL],
+			     "[Pool] behind a [Match] with Pool=: pools are not made of pools");
 		break;
 	case SECTION_HOST:
 		if (!parser->need_given)
@@ -259,16 +263,19 @@ static void on_section(void *userdata, const struct ini_place *ini_place, const 
 	parser->denies = false;
 }
 
-static int parse_text(struct parser *parser, enum rule_key key, const char *text, struct complaint *complaint)
+static int parse_text(struct parser *parser, enum rule_key key, const struct report_place *place, const char *text,
+		      struct complaint *complaint)
 {
 	struct item item = {};
 	int r;
 
 	if (rule_keys[key].parse_value)
 		return rule_keys[key].parse_value(text, &parser->rule, complaint);
-	r = rule_keys[key].parse_item(text, &item, complaint);
+	r = key_parse_item(key, text, &item, complaint);
 	if (r < 0)
 		return r;
+	item.line = place->line;
+	item.column = place->column;
 	r = condition_add(&parser->rule.conditions[key], &item);
 	item_clear(&item);
 	return r;
@@ -278,7 +285,7 @@ static int parse_text(struct parser *parser, enum rule_key key, const char *text
 static void parse_one(struct parser *parser, enum rule_key key, struct report_place place, const char *text)
 {
 	struct complaint complaint;
-	int r = parse_text(parser, key, text, &complaint);
+	int r = parse_text(parser, key, &place, text, &complaint);
 
 	if (r == -EINVAL) {
 		place.column += (unsigned int)complaint.offset;
@@ -292,11 +299,12 @@ static void parse_one(struct parser *parser, enum rule_key key, struct report_pl
 
 static void parse_list(struct parser *parser, enum rule_key key, const struct report_place *place, const char *value)
 {
+	const char *separators = rule_keys[key].commas ? BLANKS : SEPARATORS;
 	char item[INI_LINE_MAX + 1];
 
-	for (const char *p = value + strspn(value, SEPARATORS); *p; p += strspn(p, SEPARATORS)) {
+	for (const char *p = value + strspn(value, separators); *p; p += strspn(p, separators)) {
 		struct report_place item_place = *place;
-		size_t length = strcspn(p, SEPARATORS);
+		size_t length = strcspn(p, separators);
 
 		item_place.column += (unsigned int)(p - value);
 		memcpy(item, p, length);

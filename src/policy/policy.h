@@ -122,11 +122,14 @@ struct policy_decision {
 	char reason[256]; /* one sentence for people: which rule decided and why, or that none fits */
 };
 
-/* What is asked about. `driver` may be empty, or NULL. */
+/* What is asked about. What a device was like before a lease took it from its driver is what counts. */
 struct policy_subject {
 	const struct device_id *id;
-	const char *driver;
+	const char *driver; /* empty or NULL: none */
 	const char *physical_function; /* its address; empty or NULL: the device is no virtual function */
+	const char *path; /* udev's ID_PATH; empty or NULL: not known */
+	const char *serial; /* empty or NULL: not known */
+	int numa_node; /* -1: none */
 };
 
 /*

@@ -162,16 +162,54 @@ int condition_copy(const struct condition *condition, struct condition *ret)
 	return 0;
 }
 
+/* Whether it names what fits; if not, anything does that it does not exclude. */
+static bool has_choice(const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->n; i++)
+		if (!condition->items[i].negated)
+			return condition->items[i].kind != ITEM_ANY;
+	return false;
+}
+
+static bool has_exclusion(const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->n; i++)
+		if (condition->items[i].negated)
+			return true;
+	return false;
+}
+
+static bool has_any(const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->n; i++)
+		if (condition->items[i].kind == ITEM_ANY)
+			return true;
+	return false;
+}
+
 bool condition_is_any(const struct condition *condition)
 {
-	return condition->n == 0 || condition->items[0].kind == ITEM_ANY;
+	return !has_choice(condition) && !has_exclusion(condition);
+}
+
+static void drop_choice(struct condition *condition)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < condition->n; i++) {
+		if (condition->items[i].negated)
+			condition->items[kept++] = condition->items[i];
+		else
+			item_clear(&condition->items[i]);
+	}
+	condition->n = kept;
 }
 
 int condition_add(struct condition *condition, struct item *item)
 {
 	struct item *items;
 
-	if (condition->n > 0 && condition_is_any(condition)) {
+	if (!item->negated && has_any(condition)) {
 		item_clear(item);
 		return 0;
 	}
@@ -180,8 +218,7 @@ int condition_add(struct condition *condition, struct item *item)
 		return -ENOMEM;
 	condition->items = items;
 	if (item->kind == ITEM_ANY)
-		while (condition->n > 0)
-			item_clear(&items[--condition->n]);
+		drop_choice(condition);
 	items[condition->n++] = *item;
 	*item = (struct item){};
 	return 0;
@@ -189,7 +226,7 @@ int condition_add(struct condition *condition, struct item *item)
 
 static bool item_equals(const struct item *left, const struct item *right)
 {
-	if (left->kind != right->kind || left->number != right->number)
+	if (left->kind != right->kind || left->negated != right->negated || left->number != right->number)
 		return false;
 	return !left->text || strcmp(left->text, right->text) == 0;
 }
@@ -206,10 +243,13 @@ bool condition_covers(const struct condition *wide, const struct condition *narr
 {
 	if (condition_is_any(wide))
 		return true;
-	if (condition_is_any(narrow))
+	if (has_choice(wide) && !has_choice(narrow))
 		return false;
-	for (size_t i = 0; i < narrow->n; i++)
-		if (!condition_has(wide, &narrow->items[i]))
+	for (size_t i = 0; has_choice(wide) && i < narrow->n; i++)
+		if (!narrow->items[i].negated && !condition_has(wide, &narrow->items[i]))
+			return false;
+	for (size_t i = 0; i < wide->n; i++)
+		if (wide->items[i].negated && !condition_has(narrow, &wide->items[i]))
 			return false;
 	return true;
 }

@@ -208,5 +208,9 @@ void identity_clear(struct identity *identity)
 	close_fd(identity->pidfd);
 	free(identity->groups);
 	free(identity->label);
+	free(identity->unit);
+	free(identity->slice);
+	free(identity->executable);
+	free(identity->apparmor);
 	*identity = (struct identity)IDENTITY_INIT;
 }
