@@ -3,14 +3,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/index.h"
 #include "policy/match.h"
 
-static const struct rule *find_rule(const struct policy *policy, const struct question *question)
+static bool decides(void *userdata, size_t rule)
 {
-	for (size_t i = 0; i < policy->n_rules; i++)
-		if (rule_decides(&policy->rules[i], rule_fits(&policy->rules[i], question).fit))
-			return &policy->rules[i];
-	return NULL;
+	const struct question *question = userdata;
+	const struct rule *asked = &question->policy->rules[rule];
+
+	return rule_decides(asked, rule_fits(asked, question).fit);
+}
+
+static const struct rule *find_rule(const struct policy *policy, struct question *question)
+{
+	size_t found = index_find(policy, question, decides, question);
+
+	return found == NO_RULE ? NULL : &policy->rules[found];
 }
 
 static void say_no_rule(const struct policy_subject *subject, const struct identity *client,

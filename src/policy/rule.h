@@ -118,6 +118,8 @@ struct client_kind {
 	size_t last_rule;
 };
 
+struct rule_index;
+
 struct policy {
 	char **files;
 	size_t n_files;
@@ -125,6 +127,7 @@ struct policy {
 	size_t n_rules;
 	struct mark *marks; /* in the order of files and lines */
 	size_t n_marks;
+	struct rule_index *index; /* NULL: there are no rules */
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
 	bool labels_differ; /* not all allowing rules give one label: only then members of a group can disagree */
@@ -154,12 +157,5 @@ int rule_add_text(struct rule *rule, const char *name, const char *value);
 
 void item_clear(struct item *item);
 void rule_clear(struct rule *rule);
-
-/*
- * Whether all that fits `narrow` provably fits `wide` as well: it takes anything, or has every item of the other, and
- * excludes nothing that the other does not exclude. Items that differ in form (`10*` and `10d3`) are not compared. Nothing
- * is said of what is not known.
- */
-bool condition_covers(const struct condition *wide, const struct condition *narrow);
 
 #endif
