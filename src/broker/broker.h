@@ -5,7 +5,7 @@
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
  * Where to look: request.c takes a request in, judge.c decides, reset.c what is reset first, wait.c has it wait, acquire.c
- * takes, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
+ * takes, release.c gives back, identify.c asks who a client is, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
  * former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
@@ -86,10 +86,20 @@ struct registry *broker_get_registry(const struct broker *broker);
 
 /* ---- peers: one for each connection ---- */
 
-/* `identity` and `socket_fd` are borrowed for the peer's life. NULL when out of memory. */
-struct peer *peer_new(struct broker *broker, const struct identity *identity, int socket_fd);
+/*
+ * `identity` and `socket_fd` are borrowed for the peer's life; what is learned of the peer's process is put into the
+ * identity. NULL when out of memory.
+ */
+struct peer *peer_new(struct broker *broker, struct identity *identity, int socket_fd);
 /* The client is gone: its leases end, an acquire under way is called off. Accepts NULL, returns NULL. */
 struct peer *peer_free(struct peer *peer);
+/*
+ * Whether all is known that the policy in force asks of the peer's process, as far as it can be: what is not known fits no
+ * rule that allows. False: the helper was asked, and `identified` is called when it has answered or is gone. To be asked
+ * before each request is judged.
+ */
+bool peer_identify(struct peer *peer);
+void peer_set_identified(struct peer *peer, void (*identified)(void *userdata), void *userdata);
 const struct identity *peer_get_identity(const struct peer *peer);
 /* Root, who sees everything. */
 bool peer_is_admin(const struct peer *peer);

@@ -42,13 +42,32 @@ struct broker {
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
 
+/* identify.c: what rules ask of a client's process. */
+enum peer_process {
+	PEER_PROCESS_UNASKED,
+	PEER_PROCESS_MISSED, /* the helper went away with the question */
+	PEER_PROCESS_KNOWN, /* as far as it can be */
+};
+
+struct peer_question;
+
 struct peer {
 	struct broker *broker;
-	const struct identity *identity;
+	struct identity *identity;
 	int socket_fd;
 	struct list_link leases; /* lease::peer_link */
 	struct demand *waiting; /* NULL: it has none that waits */
+	enum peer_process process;
+	struct peer_question *question; /* to the helper, under way; NULL: none */
+	void (*identified)(void *userdata);
+	void *identified_userdata;
 };
+
+/* Nobody waits for the answer any more. */
+void peer_forget_question(struct peer *peer);
+
+/* Connects to the helper if it is not connected. Whether it is now. */
+bool broker_reach_helper(struct broker *broker);
 
 /*
  * A request in the broker's own copy, from its arrival to its one answer: it is judged, waits perhaps, and goes over to the

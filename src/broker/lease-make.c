@@ -15,6 +15,7 @@ static void fill_device(struct lease_device *leased, const struct device *device
 	leased->group = device->group->id;
 	leased->mdev = device_is_mdev(device);
 	memcpy(leased->driver, device->driver, sizeof(device->driver));
+	memcpy(leased->serial, device->serial, sizeof(device->serial));
 }
 
 static void fill_parked(struct lease_device *leased, const struct parking *parking)

@@ -55,6 +55,7 @@ struct lease_device {
 	struct device_id id;
 	unsigned int group;
 	char driver[DEVICE_DRIVER_MAX]; /* when it was judged, before we moved it; empty: none */
+	char serial[DEVICE_SERIAL_MAX]; /* likewise: some are read from the driver; empty: not known */
 	uint64_t transaction; /* of the helper, 0: nothing to undo */
 	bool deferred; /* a host driver was denied to it, because others of its group are out: once more when they are back */
 	bool restoring; /* RESTORE was sent, its last reply is out */

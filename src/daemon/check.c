@@ -9,6 +9,7 @@
 
 #include "broker/labels.h"
 #include "daemon/policy-files.h"
+#include "topology/particulars.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
 
@@ -20,6 +21,8 @@ static int check_labels(const struct options *options, const struct policy *poli
 	struct label_conflict conflict;
 	int r = sysfs_fd < 0 ? sysfs_fd : registry_new(sysfs_fd, &registry);
 
+	if (r >= 0)
+		registry_set_udev_data(registry, UDEV_DATA);
 	if (r >= 0)
 		r = registry_scan(registry);
 	if (r >= 0)

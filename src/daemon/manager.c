@@ -16,6 +16,7 @@
 #include "policy/policy.h"
 #include "topology/monitor.h"
 #include "topology/names.h"
+#include "topology/particulars.h"
 #include "topology/registry.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
@@ -230,6 +231,8 @@ static int make_topology(struct manager *manager, const struct config *config)
 	if (r >= 0)
 		r = registry_new(sysfs_fd, &manager->registry);
 	if (r >= 0)
+		registry_set_udev_data(manager->registry, UDEV_DATA);
+	if (r >= 0)
 		r = registry_scan(manager->registry);
 	if (r >= 0)
 		r = device_names_new(NULL, &manager->service.names);
@@ -311,6 +314,7 @@ static int make_server(struct manager *manager, const struct config *config)
 			    .send_timeout_usec = config->send_timeout_usec,
 			    .send_buffer_max = SEND_BUFFER_MAX },
 		.connected = session_connected,
+		.ready = session_ready,
 		.disconnected = session_disconnected,
 		.drained = session_drained,
 		.userdata = &manager->service,

@@ -56,6 +56,8 @@ static void add_device(const struct sheet *sheet, json_object *device)
 	sheet_add(sheet, "Driver", STYLE_PLAIN, driver ? driver : "none");
 	if (reply_number(device, "numaNode") >= 0)
 		sheet_format(sheet, "NUMA node", STYLE_PLAIN, "%lld", (long long)reply_number(device, "numaNode"));
+	sheet_add(sheet, "Path", STYLE_PLAIN, reply_text(device, "path"));
+	sheet_add(sheet, "Serial number", STYLE_PLAIN, reply_text(device, "serialNumber"));
 	sheet_add(sheet, "Parent", STYLE_PLAIN, reply_text(device, "parent"));
 	add_joined(sheet, "Joined with", device, "joinedWith");
 	sheet_add(sheet, "Physical function", STYLE_PLAIN, reply_text(device, "physicalFunction"));

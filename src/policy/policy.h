@@ -156,6 +156,8 @@ void policy_report_clear(struct policy_report *report);
 /* SHA-256 over the names and contents of the files that were read, in order. */
 const uint8_t *policy_digest(const struct policy *policy);
 size_t policy_n_rules(const struct policy *policy);
+/* Whether any rule asks for the client's unit, slice, executable or AppArmor profile. */
+bool policy_asks_process(const struct policy *policy);
 
 /*
  * Decides. Also for clients whose label is missing: see enum policy_label_kind. Rules are taken in order; the first that

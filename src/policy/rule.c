@@ -54,6 +54,11 @@ size_t policy_n_rules(const struct policy *policy)
 	return policy->n_rules;
 }
 
+bool policy_asks_process(const struct policy *policy)
+{
+	return policy->asks_process;
+}
+
 int policy_add_file(struct policy *policy, const char *path)
 {
 	_cleanup_free_ char *copy = strndup(path, strlen(path));
@@ -84,12 +89,23 @@ static int make_room(struct policy *policy)
 	return 0;
 }
 
+static bool asks_process(const struct rule *rule)
+{
+	static const enum rule_key keys[] = { KEY_UNIT, KEY_SLICE, KEY_EXECUTABLE, KEY_APPARMOR };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (rule->conditions[keys[i]].n > 0)
+			return true;
+	return false;
+}
+
 int policy_add_rule(struct policy *policy, struct rule *rule)
 {
 	int r = make_room(policy);
 
 	if (r < 0)
 		return r;
+	policy->asks_process |= asks_process(rule);
 	policy->rules[policy->n_rules++] = *rule;
 	*rule = (struct rule){};
 	return 0;

@@ -130,6 +130,7 @@ struct policy {
 	struct rule_index *index; /* NULL: there are no rules */
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
+	bool asks_process; /* some rule has Unit=, Slice=, Executable= or AppArmor= */
 	bool labels_differ; /* not all allowing rules give one label: only then members of a group can disagree */
 	uint8_t digest[DIGEST_SIZE];
 };

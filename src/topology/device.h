@@ -64,6 +64,9 @@ struct device {
 	int parent_group; /* of an mdev, its parent's IOMMU group; -1: none */
 	char upstream[16]; /* address of the PCI bridge that it is right below; empty: on a root bus, or not on PCI */
 	int numa_node; /* -1: unknown */
+	char path[DEVICE_PATH_MAX]; /* udev's ID_PATH; empty: not known */
+	char serial
+		[DEVICE_SERIAL_MAX]; /* as it can be read now; empty: not known. Of NVMe see topology/particulars.h */
 	unsigned int reset_methods; /* enum reset_method */
 	bool boot_display; /* the boot VGA device, or one with a firmware framebuffer, that shows something now */
 	bool bridge; /* PCI header type 1: carries others, never handed out */

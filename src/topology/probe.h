@@ -12,11 +12,12 @@
 #define PROBE_GROUP_NAME "vfio-noiommu" /* the kernel's name of groups that vfio made itself */
 
 /*
- * What many devices share, read once on first need. Make a new one for every scan or refresh: { .sysfs_fd = fd }.
+ * What many devices share, read once on first need. Make a new one for every scan or refresh: { .sysfs_fd = fd, .udev_data = ... }.
  * The descriptor is borrowed.
  */
 struct probe {
 	int sysfs_fd;
+	const char *udev_data; /* borrowed; NULL: udev is not asked */
 	bool framebuffers_read;
 	size_t n_framebuffers;
 	char framebuffers[PROBE_FRAMEBUFFERS][256]; /* where the bound firmware framebuffers lie below /sys/devices */

@@ -128,6 +128,8 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	add_name(&build, "deviceName", names, &device->id, device_names_device);
 	add_name(&build, "className", names, &device->id, device_names_class);
 	json_build_number_or_null(&build, "numaNode", device->numa_node);
+	json_build_text_or_null(&build, "path", device->path);
+	json_build_text_or_null(&build, "serialNumber", broker_policy_subject(broker, device).serial);
 	json_build_text_or_null(&build, "physicalFunction", device->physical_function);
 	json_build_text_or_null(&build, "parent", device->parent);
 	json_build_add(&build, "joinedWith", joined_with(broker, device));

@@ -48,6 +48,7 @@ struct session {
 
 /* For varlink_server_config. */
 int session_connected(void *userdata, struct varlink_connection *connection);
+bool session_ready(void *userdata, struct varlink_connection *connection);
 void session_disconnected(void *userdata, struct varlink_connection *connection);
 void session_drained(void *userdata, struct varlink_connection *connection);
 

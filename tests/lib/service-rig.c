@@ -51,6 +51,7 @@ static void start_server(struct service_rig *rig)
 		.n_methods = iommud_n_methods,
 		.connected = connected,
 		.disconnected = disconnected,
+		.ready = session_ready,
 		.drained = session_drained,
 		.userdata = &rig->service,
 	};
