@@ -106,6 +106,11 @@ static bool ask(const struct policy_test *test, const struct expectation *expect
 			 r == -ENOENT ? "no such user or group here; numbers need not exist" : strerror(-r));
 		return false;
 	}
+	if (process_facts_store(&expectation->client, &client) < 0) {
+		identity_clear(&client);
+		snprintf(why, size, "out of memory");
+		return false;
+	}
 	policy_decide(test->policy, &subject, &client, &decision);
 	holds = expectation_holds(expectation, &decision, why, size);
 	if (holds)

@@ -123,8 +123,9 @@ static enum expect_key find_expect_key(const char *name, struct complaint *compl
 	}
 	hint = nearest_get(&nearest);
 	complain(complaint, 0, "unknown key '%.*s' in [Expect]%s%s%s", quote_length(name), name,
-		 hint ? "; did you mean '" : ", which takes As, Decision, Rule, Backend, Label", hint ? hint : "",
-		 hint ? "'?" : "");
+		 hint ? "; did you mean '"
+		      : ", which takes As, Unit, Slice, Executable, AppArmor, Decision, Rule, Backend, Label",
+		 hint ? hint : "", hint ? "'?" : "");
 	return N_EXPECT_KEYS;
 }
 
@@ -132,8 +133,12 @@ static int parse_expected(struct expect_parser *parser, const char *name, const 
 			  struct complaint *complaint)
 {
 	struct expectation *expectation = &parser->expectation;
-	enum expect_key key = find_expect_key(name, complaint);
+	int r = expect_client_fact(&expectation->client, parser->fact_seen, name, value, complaint);
+	enum expect_key key;
 
+	if (r != -ENOENT)
+		return r;
+	key = find_expect_key(name, complaint);
 	if (key == N_EXPECT_KEYS)
 		return -EINVAL;
 	if (parser->key_seen[key])
@@ -176,6 +181,9 @@ static int keep_expectation(struct expect_parser *parser)
 		return -ENOMEM;
 	parser->expectation.device = out->n_devices - 1;
 	parser->expectation.line = parser->section_place.line;
+	/* The slice that services are in unless they say another. */
+	if (parser->expectation.client.unit[0] && !parser->expectation.client.slice[0])
+		strcpy(parser->expectation.client.slice, "system.slice");
 	out->list[out->n++] = parser->expectation;
 	parser->expectation = (struct expectation){};
 	return 0;
@@ -225,7 +233,7 @@ static void on_section(void *userdata, const struct ini_place *ini_place, const 
 
 	end_section(parser);
 	parser->section_place = place_of(parser, ini_place);
-	parser->device = (struct expected_device){};
+	parser->device = (struct expected_device){ .numa_node = -1 };
 	memset(parser->fact_seen, 0, sizeof(parser->fact_seen));
 	memset(parser->key_seen, 0, sizeof(parser->key_seen));
 	nearest_begin(&nearest, name);

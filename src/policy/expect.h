@@ -8,6 +8,7 @@
 #define IOMMUD_POLICY_EXPECT_H
 
 #include "policy/policy.h"
+#include "util/process-facts.h"
 
 #define EXPECT_RULE_NONE "none" /* Rule=none: no rule fits */
 
@@ -17,12 +18,16 @@ struct expected_device {
 	bool described; /* by facts; if not, it is this machine's device at the address */
 	char driver[DEVICE_DRIVER_MAX];
 	char physical_function[DEVICE_ADDRESS_MAX];
+	char path[DEVICE_PATH_MAX]; /* empty: not known */
+	char serial[DEVICE_SERIAL_MAX]; /* empty: not known */
+	int numa_node; /* -1: none */
 };
 
 struct expectation {
 	size_t device; /* index in expectations::devices */
 	unsigned int line; /* of [Expect] */
 	char *as; /* for identity_from_text() */
+	struct process_facts client; /* for process_facts_store() */
 	enum policy_action action;
 	char *rule; /* NULL: any */
 	unsigned int backends; /* enum policy_backend; 0: any */

@@ -51,8 +51,8 @@ int identity_from_user(uid_t uid, gid_t gid, struct identity *ret);
 
 /*
  * The same from "USER[:GROUP][@CONTEXT]", names or numbers and a security context; a user whose name has an '@' goes by
- * number. -ENOENT if there is no such name, or an empty context; a number need not be anybody's, and has no groups then but the one that is given. Asks the user database,
- * which may block for long where that is a network's.
+ * number. -ENOENT if there is no such name, or an empty context; a number need not be anybody's, and has no groups then but
+ * the one that is given. Asks the user database, which may block for long where that is a network's.
  */
 int identity_from_text(const char *text, struct identity *ret);
 

@@ -7,11 +7,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "fail-alloc.h"
 #include "policy-text.h"
+#include "util/cleanup.h"
 
 #define NIC_FACTS "[Device]\nAddress=0000:01:00.0\nVendor=8086\nDevice=0x10D3\nClass=0200\nDriver=e1000e\n"
 #define ALLOW_RED "[Expect]\nAs=1000\nDecision=allow\nRule=t.policy:1\nBackend=iommufd\nLabel=red\n"
@@ -132,6 +134,42 @@ static void what_differs_is_said(void **state)
 		       "Label=none is expected, but t.policy:1 gives red");
 }
 
+#define MORE_FACTS "Subsystem=1028:075b\nPath=pci-0000:01:00.0\nSerial=a,b\nNumaNode=1\n"
+
+/* Each fact reaches the rule that asks for it, and what is not said is not known. */
+static void facts_are_what_rules_ask_for(void **state)
+{
+	static const char *const conditions[] = { "Subsystem=1028:*", "Path=pci-0000:01:*", "Serial=a,b",
+						  "NumaNode=1",       "Class=network",      "Device=10d3",
+						  "Driver=e1000e" };
+	struct expectations all = must_parse(NIC_FACTS MORE_FACTS "[Expect]\nAs=1\nDecision=allow\nUnit=a.service\n"
+								  "Executable=/usr/bin/x\nAppArmor=y\n"
+								  "[Device]\nAddress=0000:01:00.0\nVendor=8086\n");
+	struct policy_subject full = expected_subject(&all.devices[0]), bare = expected_subject(&all.devices[1]);
+
+	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++) {
+		struct identity client = IDENTITY_INIT;
+		struct policy_decision decision;
+		struct policy *policy;
+		char text[300];
+
+		snprintf(text, sizeof(text),
+			 "[Match]\n%s\n[Client]\nUser=1\nUnit=a.service\nSlice=system.slice\nExecutable=/usr/bin/*\n"
+			 "AppArmor=y\n[Grant]\nAction=allow\n",
+			 conditions[i]);
+		policy = policy_must_load(text);
+		client.uid = client.gid = 1;
+		assert_int_equal(process_facts_store(&all.list[0].client, &client), 0);
+		policy_decide(policy, &full, &client, &decision);
+		assert_int_equal(decision.action, POLICY_ALLOW);
+		policy_decide(policy, &bare, &client, &decision);
+		assert_int_equal(decision.action, POLICY_DENY);
+		identity_clear(&client);
+		policy_free(policy);
+	}
+	expectations_clear(&all);
+}
+
 static void cut_off_files_are_read_or_refused(void **state)
 {
 	static const char text[] = NIC_FACTS ALLOW_RED;
@@ -173,6 +211,7 @@ int main(void)
 		cmocka_unit_test(each_mistake_is_said_with_its_place),
 		cmocka_unit_test(what_is_as_expected_holds),
 		cmocka_unit_test(what_differs_is_said),
+		cmocka_unit_test(facts_are_what_rules_ask_for),
 		cmocka_unit_test(cut_off_files_are_read_or_refused),
 		cmocka_unit_test(a_lack_of_memory_is_said),
 	};
