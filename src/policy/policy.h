@@ -166,6 +166,27 @@ bool policy_asks_process(const struct policy *policy);
 void policy_decide(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
 		   struct policy_decision *ret);
 
+/* ---- why rules did not decide: trace.c ---- */
+
+#define POLICY_MISS_TEXT 160
+
+/* A rule that comes before the one that decides, and its first condition that does not fit. Texts are borrowed. */
+struct policy_miss {
+	const char *file;
+	unsigned int line; /* of the [Match] */
+	enum policy_action action;
+	const char *key; /* "Vendor" */
+	char wanted[POLICY_MISS_TEXT]; /* what the rule says of it, as it is written */
+	char found[POLICY_MISS_TEXT]; /* what the device or the client has; "none", or "not known" */
+};
+
+/*
+ * Tells of the rules before the one that decides, in order; of all, if none does. Walks them all, so it is for answers to
+ * people. `missed` is borrowed for the time of the call.
+ */
+void policy_trace(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
+		  void (*tell)(void *userdata, const struct policy_miss *missed), void *userdata);
+
 /* ---- what there is, for people: listing.c ---- */
 
 enum policy_part {

@@ -211,7 +211,7 @@ describes_a_device() {
 explains_what_would_be_refused() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","plan":["first","then"],"guarantees":["one","two"]}
+		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","passedRules":[{"file":"/etc/iommud/policy.d/10-a.policy","line":1,"action":"deny","key":"User","wanted":"bob carol","found":"1000"},{"file":"/etc/iommud/policy.d/10-a.policy","line":9,"action":"allow","key":"Unit","wanted":null,"found":"none"}],"morePassedRules":3,"resetScope":"bus","resetSet":["0000:01:00.0","0000:01:00.1"],"plan":["first","then"],"guarantees":["one","two"]}
 	END
 	run 0 explain 0000:01:00.0 --as=alice:kvm --backend iommufd
 	logged 'call {"method":"io.iommud.Explain","parameters":{"device":"0000:01:00.0","as":"alice:kvm","backend":"iommufd"}}'
@@ -219,6 +219,9 @@ explains_what_would_be_refused() {
             Answer: refused
           Decision: group 12 is not viable
               Rule: /etc/iommud/policy.d/50-lab.policy:7
+       Passed over: /etc/iommud/policy.d/10-a.policy:1 (deny): User=bob carol, but it is 1000
+                    /etc/iommud/policy.d/10-a.policy:9 (allow): another Unit than none
+                    and 3 more
              Group: 12
        Group scope: whole
            Backend: iommufd
@@ -231,6 +234,7 @@ explains_what_would_be_refused() {
         Bystanders: 0000:01:00.1 (8086:10d3, driver e1000e): is unbound
                     0000:01:00.2 (8086:10d4, no driver): stays
      Consent token: cafe
+         Reset set: 0000:01:00.0, 0000:01:00.1
               Plan: first
                     then
         Guarantees: one
@@ -240,7 +244,7 @@ explains_what_would_be_refused() {
 explains_what_would_be_granted() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"plan":[],"guarantees":[]}
+		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"passedRules":[],"morePassedRules":0,"resetScope":"function","resetSet":["0000:00:04.0"],"plan":[],"guarantees":[]}
 	END
 	run 0 explain 0000:00:04.0
 	is "$out" '            Device: 0000:00:04.0
@@ -250,7 +254,8 @@ explains_what_would_be_granted() {
              Group: 5
        Group scope: singleton
            Backend: legacy
-           Verdict: viable'
+           Verdict: viable
+         Reset set: 0000:00:04.0'
 	run 0 explain --json=short 0000:00:04.0
 	has "$out" '{"allowed":true,'
 }
