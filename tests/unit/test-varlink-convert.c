@@ -111,6 +111,8 @@ static void a_device_that_has_everything(void **state)
 
 	device.id = (struct device_id){ NIC, 0x8086, 0x10d3, 0x00ff, 0x1, 0x020000 };
 	device.numa_node = 1;
+	strcpy(device.path, "pci-0000:01:00.0");
+	strcpy(device.serial, "S1");
 	strcpy(device.physical_function, EDU);
 	device.reset_methods = (RESET_CXL_BUS << 1) - 1;
 	device.boot_display = DISPLAY_DRIVER;
@@ -128,6 +130,8 @@ static void a_device_that_has_everything(void **state)
 	assert_text(json, "className", "Ethernet controller");
 	assert_text(json, "physicalFunction", EDU);
 	assert_int_equal(number(json, "numaNode"), 1);
+	assert_text(json, "path", "pci-0000:01:00.0");
+	assert_text(json, "serialNumber", "S1");
 	assert_int_equal(number(json, "group"), 1);
 	assert_int_equal(json_object_array_length(json_child(json, "resetMethods")), 7);
 	assert_true(json_object_get_boolean(json_child(json, "bootDisplay")));
@@ -145,6 +149,7 @@ static void a_device_that_has_nothing(void **state)
 	device.reset_methods = 0;
 	json = convert(&device, no_names);
 	assert_true(is_null(json, "driver") && is_null(json, "vendorName") && is_null(json, "deviceName"));
+	assert_true(is_null(json, "path") && is_null(json, "serialNumber"));
 	assert_true(is_null(json, "className") && is_null(json, "numaNode") && is_null(json, "physicalFunction"));
 	assert_true(is_null(json, "lease") && is_null(json, "state") && is_null(json, "parent"));
 	assert_int_equal(json_object_array_length(json_child(json, "virtualFunctions")), 0);
@@ -444,6 +449,8 @@ static void explanations_with_and_without_everything(void **state)
 		.opener = &opener_legacy,
 		.plan = { "one", "two" },
 		.n_plan = 2,
+		.guarantees = { "first", "second", "third" },
+		.n_guarantees = 3,
 	};
 	explanation.passed = missed;
 	explanation.n_passed = 1;
