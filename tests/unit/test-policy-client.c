@@ -221,6 +221,18 @@ static void says_which_key_does_not_fit(void **state)
 	policy_free(policy);
 }
 
+static void says_what_was_not_known(void **state)
+{
+	client.unit = NULL;
+	assert_non_null(
+		strstr(ask("Unit=a.service", "allow").reason, "; what Unit= of t.policy:1 asks for is not known"));
+	assert_string_equal(ask("Unit=a.service", "deny").reason,
+			    "denied by t.policy:1; what Unit= of t.policy:1 asks for is not known");
+	client.unit = (char *)"b.service";
+	assert_null(strstr(ask("Unit=a.service", "allow").reason, "not known"));
+	assert_string_equal(ask("Unit=b.service", "deny").reason, "denied by t.policy:1");
+}
+
 #define CLIENT(line, complaint)                                                                \
 	assert_policy_report("[Match]\nAddress=*\n[Client]\n" line "\n[Grant]\nAction=deny\n", \
 			     "t.policy:4:" complaint "\n")
@@ -256,6 +268,7 @@ int main(void)
 		TEST(contexts_have_other_forms),
 		TEST(contexts_may_be_long),
 		TEST(says_which_key_does_not_fit),
+		TEST(says_what_was_not_known),
 		TEST(refuses_what_never_fits),
 	};
 
