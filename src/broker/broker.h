@@ -15,6 +15,7 @@
 #include "broker/refusal.h"
 #include "policy/policy.h"
 #include "topology/registry.h"
+#include "topology/reset.h"
 
 struct helper_client;
 struct ownership;
@@ -156,6 +157,8 @@ bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
 #define GUARANTEES_MAX 8
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
 
+#define EXPLANATION_PASSED_MAX 256 /* rules before the one that decided: those that come first are kept */
+
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
 struct explanation {
 	struct policy_decision decision; /* its texts are the policy's: use it before the next broker_set_policy() */
@@ -168,6 +171,10 @@ struct explanation {
 	struct refusal refusal; /* the first thing that stands against it; REFUSAL_NONE: it would be granted */
 	char plan[EXPLANATION_STEPS_MAX][224];
 	size_t n_plan;
+	struct policy_miss *passed; /* why earlier rules did not fit; texts as in `decision` */
+	size_t n_passed;
+	size_t n_passed_in_all; /* of which EXPLANATION_PASSED_MAX at most are in `passed` */
+	struct reset_set reset; /* what a reset of the device would reset */
 	const char *guarantees[GUARANTEES_MAX]; /* what holds while the lease lasts, and what does not; static texts */
 	size_t n_guarantees;
 };

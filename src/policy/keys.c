@@ -121,29 +121,44 @@ static void complain_key(enum rule_section section, const char *name, struct com
 			return;
 		}
 	list_keys(section, all, sizeof(all));
-	if (complaint->meant != N_KEYS)
+	if (complaint->meant != N_KEYS && rule_keys[complaint->meant].section == section)
 		complain(complaint, 0, "unknown key '%.*s' in [%s]; did you mean '%s'?", quote_length(name), name, in,
 			 rule_keys[complaint->meant].name);
+	else if (complaint->meant != N_KEYS)
+		complain(complaint, 0, "unknown key '%.*s' in [%s]; did you mean '%s', which belongs in [%s]?",
+			 quote_length(name), name, in, rule_keys[complaint->meant].name,
+			 rule_sections[rule_keys[complaint->meant].section]);
 	else
 		complain(complaint, 0, "unknown key '%.*s' in [%s], which takes %s", quote_length(name), name, in, all);
 }
 
-enum rule_key find_key(enum rule_section section, const char *name, struct complaint *complaint)
+/* Of the section's own keys (or of the others) the nearest to the name, N_KEYS: none is near enough. */
+static enum rule_key find_nearest(enum rule_section section, bool own, const char *name)
 {
 	enum rule_key meant = N_KEYS;
 	struct nearest nearest;
+	const char *hint;
 
 	nearest_begin(&nearest, name);
 	for (enum rule_key i = 0; i < N_KEYS; i++) {
-		if (rule_keys[i].section != section)
+		if ((rule_keys[i].section == section) != own)
 			continue;
-		if (strcmp(rule_keys[i].name, name) == 0)
-			return i;
 		nearest_offer(&nearest, rule_keys[i].name);
-		if (nearest_get(&nearest) && strcmp(nearest_get(&nearest), rule_keys[i].name) == 0)
+		hint = nearest_get(&nearest);
+		if (hint && strcmp(hint, rule_keys[i].name) == 0)
 			meant = i;
 	}
-	complaint->meant = meant;
+	return meant;
+}
+
+enum rule_key find_key(enum rule_section section, const char *name, struct complaint *complaint)
+{
+	for (enum rule_key i = 0; i < N_KEYS; i++)
+		if (rule_keys[i].section == section && strcmp(rule_keys[i].name, name) == 0)
+			return i;
+	complaint->meant = find_nearest(section, true, name);
+	if (complaint->meant == N_KEYS)
+		complaint->meant = find_nearest(section, false, name);
 	complain_key(section, name, complaint);
 	return N_KEYS;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/contradiction.h"
 #include "policy/keys.h"
 #include "policy/marks.h"
 #include "util/cleanup.h"
@@ -61,38 +62,14 @@ static void disorder(struct parser *parser, const struct report_place *place, co
 	parser->disordered = true;
 }
 
-/* A group of one has no bystanders: who writes of them has forgotten that groups of more are refused. */
-static void check_bystander_keys(struct parser *parser)
-{
-	static const enum rule_key keys[] = { KEY_BYSTANDERS, KEY_ALLOWED_DRIVERS };
-
-	if (parser->denies || parser->rule.scope == POLICY_WHOLE)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (!parser->key_seen[keys[i]])
-			continue;
-		parser->broken = true;
-		report_error(
-			parser->report, &parser->key_places[keys[i]],
-			"'%s' is about groups of several devices, which this rule does not admit; add GroupScope=whole",
-			rule_keys[keys[i]].name);
-	}
-}
-
 static void check_grant(struct parser *parser)
 {
-	check_bystander_keys(parser);
+	parser->broken |= report_grant_contradictions(&parser->rule, parser->denies, parser->key_seen,
+						      parser->key_places, parser->report);
 	if (!parser->need_given)
 		fail(parser, &parser->section_places[SECTION_GRANT], "[Grant] without Action=allow or Action=deny");
 	if (!parser->rule.backends && !parser->denies)
 		parser->rule.backends = POLICY_BACKEND_ANY;
-	for (enum rule_key i = KEY_ACTION + 1; i < N_KEYS && parser->denies; i++) {
-		if (!parser->key_seen[i])
-			continue;
-		parser->broken = true;
-		report_error(parser->report, &parser->key_places[i],
-			     "'%s' together with Action=deny: a deny grants nothing", rule_keys[i].name);
-	}
 }
 
 static void end_section(struct parser *parser)
@@ -162,6 +139,8 @@ static void end_rule(struct parser *parser)
 	end_section(parser);
 	if (parser->open && !parser->disordered)
 		check_sections(parser);
+	if (parser->open && !parser->broken)
+		parser->broken = report_match_contradictions(&parser->rule, parser->path, parser->report);
 	if (parser->open && !parser->broken && keep_rule(parser) < 0)
 		parser->report->fault = -ENOMEM;
 	rule_clear(&parser->rule);
@@ -328,6 +307,16 @@ static bool is_repeated(struct parser *parser, enum rule_key key, const struct r
 	return false;
 }
 
+/* For those who ask what the rules are; what is said of pools and of the host is no rule. */
+static void keep_text(struct parser *parser, enum rule_key key, const char *value)
+{
+	enum rule_section section = rule_keys[key].section;
+
+	if (section != SECTION_POOL && section != SECTION_HOST &&
+	    rule_add_text(&parser->rule, rule_keys[key].name, value) < 0)
+		parser->report->fault = -ENOMEM;
+}
+
 static void on_value(void *userdata, const struct ini_place *key_place, const char *name,
 		     const struct ini_place *value_place, const char *value)
 {
@@ -348,6 +337,7 @@ static void on_value(void *userdata, const struct ini_place *key_place, const ch
 	parser->need_given |= key == need;
 	if (is_repeated(parser, key, &at_key))
 		return;
+	keep_text(parser, key, value);
 	if (value[strspn(value, SEPARATORS)] == '\0') {
 		parser->broken = true;
 		report_error(parser->report, &at_value, "'%s' has no value", name);

@@ -166,6 +166,66 @@ bool policy_asks_process(const struct policy *policy);
 void policy_decide(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
 		   struct policy_decision *ret);
 
+/* ---- why rules did not decide: trace.c ---- */
+
+#define POLICY_MISS_TEXT 160
+
+/* A rule that comes before the one that decides, and its first condition that does not fit. Texts are borrowed. */
+struct policy_miss {
+	const char *file;
+	unsigned int line; /* of the [Match] */
+	enum policy_action action;
+	const char *key; /* "Vendor" */
+	char wanted[POLICY_MISS_TEXT]; /* what the rule says of it, as it is written */
+	char found[POLICY_MISS_TEXT]; /* what the device or the client has; "none", or "not known" */
+};
+
+/*
+ * Tells of the rules before the one that decides, in order; of all, if none does. Walks them all, so it is for answers to
+ * people. `missed` is borrowed for the time of the call.
+ */
+void policy_trace(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
+		  void (*tell)(void *userdata, const struct policy_miss *missed), void *userdata);
+
+/* ---- what there is, for people: listing.c ---- */
+
+enum policy_part {
+	POLICY_PART_MATCH,
+	POLICY_PART_CLIENT,
+	POLICY_PART_GRANT, /* without Action= */
+};
+
+/* A rule's place and what it does. The file is borrowed. */
+struct policy_place {
+	const char *file;
+	unsigned int line; /* of the [Match] */
+	enum policy_action action;
+};
+
+/* `rule` counts from 0, in the order in which rules are taken, and is below policy_n_rules(). */
+struct policy_place policy_rule_place(const struct policy *policy, size_t rule);
+/* One part of the rule as it was written, "Key=Value Key=Value", cut at `size` - 1 bytes; empty where it says nothing. */
+void policy_rule_part(const struct policy *policy, size_t rule, enum policy_part part, char *buffer, size_t size);
+
+enum policy_file_state {
+	POLICY_FILE_READ,
+	POLICY_FILE_MASKS, /* it is empty, or a link to /dev/null: files of its name in later folders are not read */
+	POLICY_FILE_OVERRIDDEN, /* a folder of higher priority has one of its name */
+	POLICY_FILE_BAD, /* it can't be trusted or read */
+};
+
+/* A file of one of the folders. Borrowed for the time of the call. */
+struct policy_file {
+	const char *dir;
+	const char *name;
+	enum policy_file_state state;
+	const char *by; /* the folder whose file overrides or masks it; NULL: none */
+};
+
+/* Tells of every `*.policy` file, in order of names, and of one name in order of priority. As policy_load(); 0 or -ENOMEM. */
+int policy_list_files(const char *const *dirs, bool any_owner,
+		      void (*tell)(void *userdata, const struct policy_file *file), void *userdata);
+
 /* Whether any file names such a pool. */
 bool policy_pool_exists(const struct policy *policy, const char *pool);
 /* Whether the device belongs to it. Who may have it is for policy_decide(). */

@@ -108,6 +108,7 @@ struct rule {
 	struct policy_conduct conduct;
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
+	char *text; /* its conditions and grants as they were written, "Key=Value" a line; NULL: none */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 
@@ -117,6 +118,8 @@ struct client_kind {
 	size_t last_rule;
 };
 
+struct rule_index;
+
 struct policy {
 	char **files;
 	size_t n_files;
@@ -124,6 +127,7 @@ struct policy {
 	size_t n_rules;
 	struct mark *marks; /* in the order of files and lines */
 	size_t n_marks;
+	struct rule_index *index; /* NULL: there are no rules */
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
 	bool asks_process; /* some rule has Unit=, Slice=, Executable= or AppArmor= */
@@ -149,14 +153,10 @@ bool condition_is_any(const struct condition *condition);
 int condition_copy(const struct condition *condition, struct condition *ret);
 void condition_clear(struct condition *condition);
 
+/* Adds "name=value" to rule::text. -ENOMEM. */
+int rule_add_text(struct rule *rule, const char *name, const char *value);
+
 void item_clear(struct item *item);
 void rule_clear(struct rule *rule);
-
-/*
- * Whether all that fits `narrow` provably fits `wide` as well: it takes anything, or has every item of the other, and
- * excludes nothing that the other does not exclude. Items that differ in form (`10*` and `10d3`) are not compared. Nothing
- * is said of what is not known.
- */
-bool condition_covers(const struct condition *wide, const struct condition *narrow);
 
 #endif

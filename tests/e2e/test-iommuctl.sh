@@ -211,7 +211,7 @@ describes_a_device() {
 explains_what_would_be_refused() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","plan":["first","then"],"guarantees":["one","two"]}
+		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","passedRules":[{"file":"/etc/iommud/policy.d/10-a.policy","line":1,"action":"deny","key":"User","wanted":"bob carol","found":"1000"},{"file":"/etc/iommud/policy.d/10-a.policy","line":9,"action":"allow","key":"Unit","wanted":null,"found":"none"}],"morePassedRules":3,"resetScope":"bus","resetSet":["0000:01:00.0","0000:01:00.1"],"plan":["first","then"],"guarantees":["one","two"]}
 	END
 	run 0 explain 0000:01:00.0 --as=alice:kvm --backend iommufd
 	logged 'call {"method":"io.iommud.Explain","parameters":{"device":"0000:01:00.0","as":"alice:kvm","backend":"iommufd"}}'
@@ -219,6 +219,9 @@ explains_what_would_be_refused() {
             Answer: refused
           Decision: group 12 is not viable
               Rule: /etc/iommud/policy.d/50-lab.policy:7
+       Passed over: /etc/iommud/policy.d/10-a.policy:1 (deny): User=bob carol, but it is 1000
+                    /etc/iommud/policy.d/10-a.policy:9 (allow): another Unit than none
+                    and 3 more
              Group: 12
        Group scope: whole
            Backend: iommufd
@@ -231,6 +234,7 @@ explains_what_would_be_refused() {
         Bystanders: 0000:01:00.1 (8086:10d3, driver e1000e): is unbound
                     0000:01:00.2 (8086:10d4, no driver): stays
      Consent token: cafe
+         Reset set: 0000:01:00.0, 0000:01:00.1
               Plan: first
                     then
         Guarantees: one
@@ -240,7 +244,7 @@ explains_what_would_be_refused() {
 explains_what_would_be_granted() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"plan":[],"guarantees":[]}
+		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"passedRules":[],"morePassedRules":0,"resetScope":"function","resetSet":["0000:00:04.0"],"plan":[],"guarantees":[]}
 	END
 	run 0 explain 0000:00:04.0
 	is "$out" '            Device: 0000:00:04.0
@@ -250,7 +254,8 @@ explains_what_would_be_granted() {
              Group: 5
        Group scope: singleton
            Backend: legacy
-           Verdict: viable'
+           Verdict: viable
+         Reset set: 0000:00:04.0'
 	run 0 explain --json=short 0000:00:04.0
 	has "$out" '{"allowed":true,'
 }
@@ -843,7 +848,7 @@ descriptors_never_become_standard_streams() {
 
 # ---- policy, usage, help ----
 
-policy_check_asks_the_daemon() {
+policy_asks_the_daemon() {
 	cat >"$dir/daemon" <<-'END'
 		#!/bin/sh
 		printf '<%s>' "$@"
@@ -855,12 +860,25 @@ policy_check_asks_the_daemon() {
 	is "$out" '<--check-policy>'
 	run 7 policy check '/a b' /c
 	is "$out" '<--check-policy></a b></c>'
+	run 7 policy list
+	is "$out" '<--list-policy>'
+	run 7 policy list --json /a
+	is "$out" '<--list-policy=pretty></a>'
+	run 7 policy --json=short list
+	is "$out" '<--list-policy=short>'
+	run 7 policy test /x.test /a
+	is "$out" '<--test-policy></x.test></a>'
+	run 2 policy test
+	has "$err" 'which file?'
+	run 2 policy check --json
+	has "$err" "'policy check' takes no --json"
 	export IOMMUD_DAEMON=$dir/missing
 	run 1 policy check
 	has "$err" "$dir/missing: No such file"
 	unset IOMMUD_DAEMON
 	run 2 policy
 	run 2 policy chekc
+	has "$err" "did you mean 'check'?"
 }
 
 usage_errors_have_a_hint() {
@@ -952,6 +970,7 @@ completion_knows_verbs_options_and_devices() {
 	completes "$ctl run --pool=f" fast-net
 	completes 'iommuctl --color=a' auto always
 	completes 'iommuctl policy ch' check
+	completes 'iommuctl policy te' test
 	completes "$ctl explain " 0000:00:04.0 0000:01:00.0
 	completes "$ctl explain 0000:01" 01:00.0
 	completes "$ctl run 0000:00:04.0 0000:0" 00:04.0 01:00.0
@@ -1018,7 +1037,7 @@ run_says_what_the_backend_lacks
 run_says_when_the_command_can_not_start
 run_refused_starts_nothing
 descriptors_never_become_standard_streams
-policy_check_asks_the_daemon
+policy_asks_the_daemon
 usage_errors_have_a_hint
 help_and_version_are_there
 every_verb_and_option_has_its_place_in_the_manual

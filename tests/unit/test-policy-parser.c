@@ -414,7 +414,7 @@ static void warns_of_a_rule_that_never_decides(void **state)
 {
 	assert_policy_report(
 		"[Match]\nVendor=8086 10de\n" RULE_END "[Match]\nVendor=0x10DE\nDevice=2204\n"
-		"[Client]\nUser=root\n[Grant]\nAction=deny\n",
+		"[Client]\nUser=root\n[Grant]\nAction=allow\n",
 		"t.policy:7:2: warning: this rule never decides: t.policy:1 comes first and fits all that this "
 		"one fits\n");
 	assert_policy_report(
@@ -434,7 +434,7 @@ static void does_not_warn_where_a_rule_may_decide(void **state)
 		"[Match]\nAddress=*\n[Client]\nUser=1\n[Grant]\nAction=allow\n[Match]\nAddress=*\n" RULE_END,
 		"[Match]\nAddress=*\n[Client]\nUser=1\nGroup=1\n[Grant]\nAction=allow\n"
 		"[Match]\nAddress=*\n[Client]\nUser=1\n[Grant]\nAction=allow\n",
-		"[Match]\nVendor=80*\n" RULE_END "[Match]\nVendor=8086\n" RULE_END,
+		"[Match]\nVendor=80*\n" RULE_END "[Match]\nVendor=8186\n" RULE_END,
 		"[Match]\nDriver=none\n" RULE_END "[Match]\nDriver=e1000e\n" RULE_END,
 	};
 
