@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/managers.h"
 #include "policy/marks.h"
 #include "util/cleanup.h"
 
@@ -31,10 +32,13 @@ struct policy *policy_free(struct policy *policy)
 		rule_clear(&policy->rules[i]);
 	for (size_t i = 0; i < policy->n_marks; i++)
 		mark_clear(&policy->marks[i]);
+	for (size_t i = 0; i < policy->n_managers; i++)
+		manager_rule_clear(&policy->managers[i]);
 	for (size_t i = 0; i < policy->n_files; i++)
 		free(policy->files[i]);
 	free(policy->rules);
 	free(policy->marks);
+	free(policy->managers);
 	free(policy->files);
 	free(policy->client_kinds);
 	free(policy);
@@ -115,6 +119,7 @@ void rule_clear(struct rule *rule)
 	free(rule->allowed_drivers);
 	free(rule->label);
 	free(rule->pool);
+	manager_rule_clear(&rule->manager);
 	*rule = (struct rule){};
 }
 

@@ -40,6 +40,9 @@ enum rule_key {
 	KEY_RELEASE_TIMEOUT,
 	KEY_RESET,
 	KEY_ISOLATION,
+	KEY_MANAGE_USER,
+	KEY_MANAGE_GROUP,
+	KEY_MANAGE_ALLOW,
 	N_KEYS
 };
 
@@ -77,6 +80,15 @@ struct mark {
 	unsigned int num_vfs; /* 0: not said */
 };
 
+/* What one [Manage] says. Both lists must have the client, unless one is empty; at least one is not. */
+struct manager_rule {
+	uint32_t *uids;
+	size_t n_uids;
+	uint32_t *gids;
+	size_t n_gids;
+	unsigned int actions; /* bits by enum policy_manage_action */
+};
+
 struct rule {
 	struct condition conditions[N_CONDITIONS];
 	unsigned int file; /* index in policy::files */
@@ -93,6 +105,7 @@ struct rule {
 	struct policy_conduct conduct;
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
+	struct manager_rule manager; /* of a [Manage], which has none of the other sections */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 
@@ -109,6 +122,8 @@ struct policy {
 	size_t n_rules;
 	struct mark *marks; /* in the order of files and lines */
 	size_t n_marks;
+	struct manager_rule *managers;
+	size_t n_managers;
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
 	bool labels_differ; /* not all allowing rules give one label: only then members of a group can disagree */
