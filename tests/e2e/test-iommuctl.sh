@@ -489,11 +489,11 @@ acquire_ends_when_its_lease_was_over_before_it_subscribed() {
 
 revoke_names_lease_and_reason() {
 	start <<-END
-		call io.iommud.Revoke "lease":7
+		call io.iommud.Manage.Revoke "lease":7
 		error io.iommud.NoSuchLease {"lease":7,"message":"there is no lease 7"}
-		call io.iommud.Revoke "lease":8
+		call io.iommud.Manage.Revoke "lease":8
 		error io.iommud.DeniedByPolicy {"device":"","file":null,"line":null,"message":"only root may"}
-		call io.iommud.Revoke
+		call io.iommud.Manage.Revoke
 		reply {}
 	END
 	run 0 revoke 3
