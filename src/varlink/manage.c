@@ -15,6 +15,7 @@
 #include "varlink/session.h"
 
 #define INTERFACE "io.iommud.Manage"
+#define MESSAGES_MAX 262144 /* bytes of an answer; what is beyond is in the journal */
 
 static int refuse(struct varlink_call *call, const char *method, enum policy_manage_action action, const char *why)
 {
@@ -115,10 +116,15 @@ static int reload(void *userdata, struct varlink_call *call, const void *paramet
 static json_object *lines_of(const char *text)
 {
 	struct json_build list = json_build_array();
+	const char *begin = text;
 
 	while (text && *text) {
 		size_t length = strcspn(text, "\n");
 
+		if (text + length - begin > MESSAGES_MAX) {
+			json_build_text(&list, NULL, "and more: see 'journalctl -u iommud'");
+			break;
+		}
 		json_build_add(&list, NULL, json_object_new_string_len(text, (int)length));
 		text += length + (text[length] == '\n');
 	}

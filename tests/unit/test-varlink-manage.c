@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -317,6 +318,30 @@ static void errors_in_the_files_are_all_said(void **state)
 	varlink_reply_clear(&reply);
 }
 
+static void more_errors_than_an_answer_holds_are_cut(void **state)
+{
+	struct reload_outcome outcome = { .result = RELOAD_INVALID };
+	_cleanup_free_ char *text = malloc(1 << 20);
+	struct varlink_reply reply;
+	json_object *lines;
+
+	assert_non_null(text);
+	memset(text, 'x', 1 << 20);
+	for (size_t i = 1000; i < 1 << 20; i += 1000)
+		text[i] = '\n';
+	text[(1 << 20) - 1] = '\0';
+	outcome.messages = text;
+	at_once = &outcome;
+	send_reload(&alice);
+	reply = expect_error(&alice, "PolicyInvalid");
+	lines = json_child(reply.parameters, "messages");
+	assert_in_range(json_object_array_length(lines), 200, 270);
+	assert_string_equal(
+		json_object_get_string(json_object_array_get_idx(lines, json_object_array_length(lines) - 1)),
+		"and more: see 'journalctl -u iommud'");
+	varlink_reply_clear(&reply);
+}
+
 static void a_helper_that_has_another_set_is_said(void **state)
 {
 	struct reload_outcome outcome = { .result = RELOAD_NOT_SHARED, .why = "the helper is away" };
@@ -410,6 +435,7 @@ int main(void)
 		CASE(a_reload_is_answered_when_it_is_done),
 		CASE(each_is_answered_by_a_reload_that_began_after_it_asked),
 		CASE(errors_in_the_files_are_all_said),
+		CASE(more_errors_than_an_answer_holds_are_cut),
 		CASE(a_helper_that_has_another_set_is_said),
 		CASE(a_fault_is_said),
 		CASE(who_went_away_is_not_answered),

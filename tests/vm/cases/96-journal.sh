@@ -9,6 +9,17 @@
 
 . /payload/guest/iommud.sh
 start_iommud
+
+# has_ended: the client of a lease that was taken back does by itself
+has_ended()
+{
+	local fd=${hold_fd[client]}
+
+	reap client
+	exec {fd}>&-
+	assert_eq 0 "$ended" "exit status of the client"
+}
+
 journalctl --update-catalog
 defer rm -f /var/lib/systemd/catalog/database
 
@@ -110,7 +121,7 @@ the_one $requested IOMMUD_DEVICE="$NVME" IOMMUD_LEASE="$lease" IOMMUD_UID=1001 I
 	IOMMUD_RULE="$file:7"
 says $requested "The client of user 1001 was asked to give the devices" "it is?IOMMUD_UID=0"
 wait_event '"leaseReleased"' >/dev/null
-slay_if_held client
+has_ended
 wait_idle
 the_one $granted
 
