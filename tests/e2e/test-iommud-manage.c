@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <poll.h>
 
 #include "iommud-harness.h"
 #include "util/cleanup.h"
@@ -79,6 +80,61 @@ static void a_reload_is_answered_when_both_have_the_set(void **state)
 	assert_string_equal(first, third);
 	varlink_client_close(&alice);
 	varlink_client_close(&root);
+}
+
+static bool is_answered(const struct varlink_client *client)
+{
+	struct pollfd fd = { .fd = client->fd, .events = POLLIN };
+
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* A helper that is stopped has not loaded anything: nobody is told that it has. */
+static void a_reload_is_not_answered_before_the_helper_has_it(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client root, alice;
+	struct varlink_reply reply;
+
+	machine_start(machine);
+	root = machine_connect(machine, 0);
+	alice = machine_connect(machine, ALICE);
+	machine_write(machine, RULES_FILE, ALLOW(UNKNOWN, "1000"));
+	assert_int_equal(kill(machine->helper, SIGSTOP), 0);
+	assert_int_equal(varlink_client_send_call(&root, RELOAD, NULL, NULL), 0);
+	machine_expect_event(machine, "policyLoaded");
+	/* iommud has done all that it can: it serves others. */
+	reply = machine_call(&alice, "Describe", OF(UNKNOWN));
+	assert_null(reply.error);
+	varlink_reply_clear(&reply);
+	assert_false(is_answered(&root));
+	assert_int_equal(kill(machine->helper, SIGCONT), 0);
+	assert_int_equal(varlink_client_receive(&root, &reply), 0);
+	assert_null(reply.error);
+	varlink_reply_clear(&reply);
+	varlink_client_close(&alice);
+	varlink_client_close(&root);
+}
+
+/* Who asks and goes away meanwhile keeps nobody from anything. */
+static void who_does_not_wait_for_the_helper_does_no_harm(void **state)
+{
+	struct machine *machine = *state;
+	struct varlink_client root, other;
+
+	machine_start(machine);
+	root = machine_connect(machine, 0);
+	other = machine_connect(machine, 0);
+	assert_int_equal(kill(machine->helper, SIGSTOP), 0);
+	assert_int_equal(varlink_client_send_call(&root, RELOAD, NULL, NULL), 0);
+	machine_expect_event(machine, "policyLoaded");
+	varlink_client_close(&root);
+	machine_write(machine, RULES_FILE, ALLOW(UNKNOWN, "1000"));
+	assert_int_equal(varlink_client_send_call(&other, RELOAD, NULL, NULL), 0);
+	assert_int_equal(kill(machine->helper, SIGCONT), 0);
+	machine_expect_event(machine, "policyLoaded");
+	machine_serves(machine, ALICE, UNKNOWN);
+	varlink_client_close(&other);
 }
 
 static void all_errors_are_in_the_answer_and_the_old_set_stays(void **state)
@@ -267,6 +323,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_reload_is_answered_when_both_have_the_set),
+		TEST(a_reload_is_not_answered_before_the_helper_has_it),
+		TEST(who_does_not_wait_for_the_helper_does_no_harm),
 		TEST(all_errors_are_in_the_answer_and_the_old_set_stays),
 		TEST(labels_that_differ_in_a_group_are_in_the_answer),
 		TEST(without_the_helper_it_is_said_that_only_one_has_it),

@@ -138,7 +138,7 @@ for address in "$MF_EDU" "$MF_NVME"; do
 done
 expect_status 4 as alice iommuctl acquire --yes "$MF_NIC" </dev/null
 the_one $label_refused IOMMUD_DEVICE="$MF_NIC" IOMMUD_GROUP="$(group_of "$MF_NIC")" IOMMUD_UID=1000 IOMMUD_LABEL=blue \
-	IOMMUD_GROUP_LABEL=red IOMMUD_RULE="$file:22"
+	IOMMUD_GROUP_LABEL=red IOMMUD_RULE="$file:23"
 echo "$MF_NIC" >/sys/bus/pci/drivers/e1000/bind
 wait_event '"violation"' >/dev/null
 the_one $violation PRIORITY=3 IOMMUD_DEVICE="$MF_NIC" IOMMUD_GROUP="$(group_of "$MF_NIC")" IOMMUD_LEASE="$lease" IOMMUD_UID=1001 \
