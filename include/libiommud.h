@@ -108,7 +108,8 @@ enum iommud_error {
 	IOMMUD_ERROR_RESET_SCOPE_CONFLICT = 15, /* it can't be reset without devices that others have */
 	IOMMUD_ERROR_NO_SUCH_POOL = 16,
 	IOMMUD_ERROR_POOL_EXHAUSTED = 17, /* fewer devices are free than were asked for */
-	IOMMUD_ERROR_POLICY_INVALID = 18, /* a reload: the files have errors, which the parameters hold; the old set stays */
+	IOMMUD_ERROR_POLICY_INVALID =
+		18, /* a reload: the files have errors, which the parameters hold; the old set stays */
 };
 
 /* The kind of an error's full name ("io.iommud.DeniedByPolicy"). IOMMUD_ERROR_NONE for NULL. Thread-safe. */
