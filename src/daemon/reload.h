@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A reload from its beginning, by a signal or by io.iommud.Manage.Reload, to its end: files, broker, helper, answer. One at a
- * time: what is asked for meanwhile is one more reload, when the helper has answered.
+ * time: what is asked for meanwhile is one more reload, when the helper has answered. While it does not, nothing is granted
+ * either, so rules that are stricter lose nothing by it.
  */
 #ifndef IOMMUD_DAEMON_RELOAD_H
 #define IOMMUD_DAEMON_RELOAD_H

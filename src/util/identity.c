@@ -186,7 +186,7 @@ void identity_clear(struct identity *identity)
 {
 	close_fd(identity->pidfd);
 	free(identity->groups);
-	free(identity->unit);
 	free(identity->label);
+	free(identity->unit);
 	*identity = (struct identity)IDENTITY_INIT;
 }

@@ -16,8 +16,8 @@ struct identity {
 	int pidfd; /* SO_PEERPIDFD, Linux 6.5; -1 without */
 	gid_t *groups; /* supplementary groups, SO_PEERGROUPS */
 	size_t n_groups;
-	char *unit; /* of systemd, that the process belongs to; NULL where that is not known */
 	char *label; /* SO_PEERSEC; NULL where no LSM gives one */
+	char *unit; /* of the system manager, "qemu@a.service"; empty: in none; NULL: not known */
 };
 
 #define IDENTITY_INIT                                           \
