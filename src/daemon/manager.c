@@ -254,7 +254,7 @@ static int make_broker(struct manager *manager, const struct config *config)
 	reload_init(&manager->reloader, manager->options, manager->broker, manager->helper, &manager->service);
 	if (policy_files_load(manager->options, manager->broker, NULL) == 0)
 		return 0;
-	log_error(
+	policy_files_log_refused(
 		"no policy is in force: everything is denied until it is mended and loaded (systemctl reload iommud)");
 	return 0;
 }

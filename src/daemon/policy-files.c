@@ -44,16 +44,14 @@ static int put_in_force(struct broker *broker, struct policy *policy, struct pol
 	return r;
 }
 
-/* One entry of the journal, behind those of the report: what came of it. */
-static void log_refused(const struct broker *broker)
+void policy_files_log_refused(const char *text)
 {
 	static const char event[] = "policyRefused";
 	char id[64];
 	const char *const fields[] = { id, "IOMMUD_EVENT=policyRefused", NULL };
 
 	snprintf(id, sizeof(id), "MESSAGE_ID=%s", message_id_find(event)->id);
-	log_fields(LOG_ERR, fields, "the policy was not loaded; the former one, with %zu rules, stays in force",
-		   policy_n_rules(broker_get_policy(broker)));
+	log_fields(LOG_ERR, fields, "%s", text);
 }
 
 int policy_files_load(const struct options *options, struct broker *broker, char **ret_messages)
@@ -65,8 +63,6 @@ int policy_files_load(const struct options *options, struct broker *broker, char
 	log_report(&report);
 	if (r == 0)
 		r = put_in_force(broker, policy, &report);
-	if (r < 0)
-		log_refused(broker);
 	if (ret_messages)
 		*ret_messages = TAKE_PTR(report.text);
 	policy_report_clear(&report);

@@ -16,5 +16,7 @@ const char *const *policy_files_dirs(const struct options *options);
  * 0, -EINVAL when the files are wrong, or another negative errno.
  */
 int policy_files_load(const struct options *options, struct broker *broker, char **ret_messages);
+/* What a failure means, as the one entry of the journal with its message id. */
+void policy_files_log_refused(const char *text);
 
 #endif

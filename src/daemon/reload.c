@@ -2,6 +2,7 @@
 #include "daemon/reload.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,15 @@ static void share(struct reloader *reloader)
 			   "see 'systemctl status iommud-helper'");
 }
 
+static void log_refused(const struct broker *broker)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "the policy was not loaded; the former one, with %zu rules, stays in force",
+		 policy_n_rules(broker_get_policy(broker)));
+	policy_files_log_refused(text);
+}
+
 static void reload_run(struct reloader *reloader)
 {
 	struct reload_outcome outcome = { .result = RELOAD_INVALID };
@@ -92,6 +102,7 @@ static void reload_run(struct reloader *reloader)
 		share(reloader);
 		return;
 	}
+	log_refused(reloader->broker);
 	if (r != -EINVAL)
 		outcome = (struct reload_outcome){ .result = RELOAD_FAILED, .error = -r };
 	outcome.messages = messages;

@@ -31,6 +31,8 @@ violation=94f3d571264748158018413cfa0fb4fc
 quarantined=1fc02a9091b64415b51316cb7137fd72
 failed=d7e68b7cfe314ae383feb00c36a0a639
 manage_denied=7d027912a9234b299485f3a3778e9b64
+policy_loaded=c212adf478f64c6a9d6f52f8df23d4f7
+policy_refused=317d96bf92f54f7282d2b7f39d809524
 
 # entries ID: how many there are since mark_journal
 entries()
@@ -177,3 +179,16 @@ assert_eq 1 "$(entries $quarantined)" "quarantines"
 echo >$parameter
 as bob iommuctl run "$NVME" -- true
 wait_idle
+
+# ---- the policy ----
+
+mark_journal
+echo nonsense >"$policy_dir/97-bad.policy"
+expect_status 1 iommuctl reload
+the_one $policy_refused PRIORITY=3 IOMMUD_EVENT=policyRefused
+says $policy_refused "Subject: The policy was not loaded" "with 4 rules, stays in force"
+assert_eq 0 "$(entries $policy_loaded)" "policies that were loaded"
+rm "$policy_dir/97-bad.policy"
+iommuctl reload
+the_one $policy_loaded PRIORITY=6
+the_one $policy_refused
