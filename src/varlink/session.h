@@ -16,6 +16,7 @@ struct service {
 	struct broker *broker;
 	struct device_names *names;
 	struct list_link subscribers; /* session::subscriber_link */
+	const char *module_wanted; /* KernelModule= of iommud.conf */
 
 	/* manage.c: reloads are the daemon's business, which calls manage_reloaded() when one has come to its end. */
 	struct list_link reloading; /* session::reload_link */
