@@ -111,6 +111,11 @@ void peer_set_identified(struct peer *peer, void (*identified)(void *userdata), 
 const struct identity *peer_get_identity(const struct peer *peer);
 /* Root, who sees everything. */
 bool peer_is_admin(const struct peer *peer);
+/*
+ * Whether it may manage: root, and whom the policy names. If not, that is told like any refusal, and `refused` is a sentence
+ * that says what would allow it.
+ */
+bool peer_check_manager(const struct peer *peer, enum policy_manage_action action, char *refused, size_t size);
 /* Whether a rule would allow this peer the device: what it may see in lists and events. */
 bool peer_may_see(const struct peer *peer, const struct device *device);
 bool peer_may_see_event(const struct peer *peer, const struct broker_event *event);
@@ -149,10 +154,10 @@ void broker_acquire(struct broker *broker, struct peer *peer, const struct acqui
 bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
 
 /*
- * Takes a lease back from whoever has it; `why` is for people. That the caller may is the caller's to know. Returns false
+ * Takes a lease back from whoever has it, because `by` wants it; `why` is for people. That he may is the caller's to know. Returns false
  * when there is no such lease.
  */
-bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
+bool broker_revoke(struct broker *broker, uint64_t lease, uid_t by, const char *why);
 
 #define GUARANTEES_MAX 8
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */

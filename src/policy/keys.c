@@ -11,7 +11,7 @@
 
 const char *const rule_sections[N_SECTIONS] = {
 	[SECTION_MATCH] = "Match",   [SECTION_POOL] = "Pool",   [SECTION_HOST] = "Host",
-	[SECTION_CLIENT] = "Client", [SECTION_GRANT] = "Grant",
+	[SECTION_CLIENT] = "Client", [SECTION_GRANT] = "Grant", [SECTION_MANAGE] = "Manage",
 };
 
 /* clang-format off */
@@ -59,6 +59,9 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_RELEASE_TIMEOUT] = { SECTION_GRANT, "ReleaseTimeoutSec", false, .parse_value = parse_release_timeout },
 	[KEY_RESET]       = { SECTION_GRANT, "Reset",      false, .parse_value = parse_reset },
 	[KEY_ISOLATION]   = { SECTION_GRANT, "Isolation",  false, .parse_value = parse_isolation },
+	[KEY_MANAGE_USER]  = { SECTION_MANAGE, "User",  true, .parse_value = parse_manage_user },
+	[KEY_MANAGE_GROUP] = { SECTION_MANAGE, "Group", true, .parse_value = parse_manage_group },
+	[KEY_MANAGE_ALLOW] = { SECTION_MANAGE, "Allow", true, .parse_value = parse_manage_allow },
 };
 /* clang-format on */
 
@@ -77,7 +80,8 @@ enum rule_section find_section(const char *name, struct complaint *complaint)
 	if (hint)
 		complain(complaint, 0, "unknown section [%.*s]; did you mean [%s]?", quote_length(name), name, hint);
 	else
-		complain(complaint, 0, "unknown section [%.*s]; there are [Match], [Pool], [Host], [Client], [Grant]",
+		complain(complaint, 0,
+			 "unknown section [%.*s]; there are [Match], [Pool], [Host], [Client], [Grant], [Manage]",
 			 quote_length(name), name);
 	return N_SECTIONS;
 }
@@ -91,6 +95,8 @@ enum rule_key section_needs(enum rule_section section)
 		return KEY_NUM_VFS;
 	case SECTION_GRANT:
 		return KEY_ACTION;
+	case SECTION_MANAGE:
+		return KEY_MANAGE_ALLOW;
 	case SECTION_MATCH:
 	case SECTION_CLIENT:
 	case N_SECTIONS:

@@ -4,7 +4,7 @@
  * policy, device and client. Broker and helper each load their own copy and compare digests. Not thread-safe to load,
  * thread-safe to ask.
  *
- * Beside rules, files name pools of devices, and how many virtual functions a device is to have.
+ * Beside rules, files name pools of devices, how many virtual functions a device is to have, and who may manage the daemon.
  *
  * Fails closed: a set with one error is not loaded at all, an identity that is missing matches no allow, and what no rule
  * fits is denied.
@@ -235,6 +235,19 @@ bool policy_pool_contains(const struct policy *policy, const char *pool, const s
  * Borrowed from the policy.
  */
 const char *policy_next_pool(const struct policy *policy, const struct policy_subject *subject, size_t *cursor);
+
+/* What [Manage] can allow; each is a method of io.iommud.Manage. */
+enum policy_manage_action {
+	POLICY_MANAGE_RELOAD,
+	POLICY_MANAGE_REVOKE,
+	POLICY_MANAGE_LIST_LEASES,
+	N_POLICY_MANAGE_ACTIONS,
+};
+
+/* "reload" and so on, as Allow= has it. */
+const char *policy_manage_action_name(enum policy_manage_action action);
+/* Whether a [Manage] allows it to this client. Of root it does not know: who is asked lets root pass. */
+bool policy_may_manage(const struct policy *policy, const struct identity *client, enum policy_manage_action action);
 
 /*
  * How many virtual functions the device is to have, by the first [Host] that fits; its file and line are in *file and

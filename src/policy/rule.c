@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "policy/index.h"
+#include "policy/managers.h"
 #include "policy/marks.h"
 #include "util/cleanup.h"
 
@@ -33,10 +34,13 @@ struct policy *policy_free(struct policy *policy)
 		rule_clear(&policy->rules[i]);
 	for (size_t i = 0; i < policy->n_marks; i++)
 		mark_clear(&policy->marks[i]);
+	for (size_t i = 0; i < policy->n_managers; i++)
+		manager_rule_clear(&policy->managers[i]);
 	for (size_t i = 0; i < policy->n_files; i++)
 		free(policy->files[i]);
 	free(policy->rules);
 	free(policy->marks);
+	free(policy->managers);
 	free(policy->files);
 	index_free(policy->index);
 	free(policy->client_kinds);
@@ -135,6 +139,7 @@ void rule_clear(struct rule *rule)
 	free(rule->label);
 	free(rule->pool);
 	free(rule->text);
+	manager_rule_clear(&rule->manager);
 	*rule = (struct rule){};
 }
 

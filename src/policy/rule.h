@@ -50,6 +50,9 @@ enum rule_key {
 	KEY_RELEASE_TIMEOUT,
 	KEY_RESET,
 	KEY_ISOLATION,
+	KEY_MANAGE_USER,
+	KEY_MANAGE_GROUP,
+	KEY_MANAGE_ALLOW,
 	N_KEYS
 };
 
@@ -92,6 +95,15 @@ struct mark {
 	unsigned int num_vfs; /* 0: not said */
 };
 
+/* What one [Manage] says. Both lists must have the client, unless one is empty; at least one is not. */
+struct manager_rule {
+	uint32_t *uids;
+	size_t n_uids;
+	uint32_t *gids;
+	size_t n_gids;
+	unsigned int actions; /* bits by enum policy_manage_action */
+};
+
 struct rule {
 	struct condition conditions[N_CONDITIONS];
 	unsigned int file; /* index in policy::files */
@@ -109,6 +121,7 @@ struct rule {
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
 	char *text; /* its conditions and grants as they were written, "Key=Value" a line; NULL: none */
+	struct manager_rule manager; /* of a [Manage], which has none of the other sections */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 
@@ -128,6 +141,8 @@ struct policy {
 	struct mark *marks; /* in the order of files and lines */
 	size_t n_marks;
 	struct rule_index *index; /* NULL: there are no rules */
+	struct manager_rule *managers;
+	size_t n_managers;
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
 	bool asks_process; /* some rule has Unit=, Slice=, Executable= or AppArmor= */

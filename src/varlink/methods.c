@@ -18,6 +18,7 @@
 #include "util/text.h"
 #include "varlink/convert.h"
 #include "varlink/errors.h"
+#include "varlink/manage.h"
 #include "varlink/session.h"
 
 /* The one reply of a call. Without memory the connection ends: an empty reply would be a wrong one. */
@@ -28,27 +29,19 @@ static int reply(struct varlink_call *call, json_object *parameters)
 
 /* ---- lists ---- */
 
-static int list_begin(struct varlink_call *call, enum listing_kind kind)
-{
-	struct session *session = session_of_call(call);
-
-	session->listing = (struct listing){ .call = call, .kind = kind, .last_group = -1 };
-	return session_list(session);
-}
-
 static int list_devices(void *userdata, struct varlink_call *call, const void *parameters)
 {
-	return list_begin(call, LISTING_DEVICES);
+	return session_list_begin(call, LISTING_DEVICES);
 }
 
 static int list_groups(void *userdata, struct varlink_call *call, const void *parameters)
 {
-	return list_begin(call, LISTING_GROUPS);
+	return session_list_begin(call, LISTING_GROUPS);
 }
 
 static int list_leases(void *userdata, struct varlink_call *call, const void *parameters)
 {
-	return list_begin(call, LISTING_LEASES);
+	return session_list_begin(call, LISTING_LEASES);
 }
 
 struct subscribe_parameters {
@@ -202,7 +195,7 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 	return r;
 }
 
-/* ---- Acquire, Release and Revoke ---- */
+/* ---- Acquire and Release ---- */
 
 #define WAIT_SEC_MAX 3600
 
@@ -334,39 +327,9 @@ static int release(void *userdata, struct varlink_call *call, const void *parame
 	return errors_reply(call, &refusal);
 }
 
-struct revoke_parameters {
-	uint64_t lease;
-	const char *reason;
-};
-
-static const struct json_field revoke_fields[] = {
-	{ "lease", JSON_FIELD_U64, offsetof(struct revoke_parameters, lease), true },
-	{ "reason", JSON_FIELD_STRING, offsetof(struct revoke_parameters, reason), false },
-};
-
-static int revoke_lease(void *userdata, struct varlink_call *call, const void *parameters)
-{
-	const struct revoke_parameters *wanted = parameters;
-	struct service *service = userdata;
-	struct refusal refusal = { 0 };
-	char reason[160];
-
-	if (!peer_is_admin(session_of_call(call)->peer)) {
-		refusal_set(&refusal, REFUSAL_DENIED, "only root may take a lease back; its owner may release it");
-		return errors_reply(call, &refusal);
-	}
-	text_copy_printable(reason, sizeof(reason), wanted->reason ? wanted->reason : "root wants it back");
-	if (broker_revoke(service->broker, wanted->lease, reason))
-		return varlink_reply(call, NULL, NULL, 0, false);
-	refusal.number = wanted->lease;
-	refusal_set(&refusal, REFUSAL_NO_SUCH_LEASE, "there is no lease %llu; see 'iommuctl status'",
-		    (unsigned long long)wanted->lease);
-	return errors_reply(call, &refusal);
-}
-
 #define FIELDS(table, type) .fields = (table), .n_fields = ARRAY_SIZE(table), .parameters_size = sizeof(type)
 
-const struct varlink_method iommud_methods[] = {
+static const struct varlink_method methods[] = {
 	{ .name = "io.iommud.GetStatus", .handle = get_status },
 	{ .name = "io.iommud.ListDevices", .flags = VARLINK_REQUIRES_MORE, .handle = list_devices },
 	{ .name = "io.iommud.ListGroups", .flags = VARLINK_REQUIRES_MORE, .handle = list_groups },
@@ -382,9 +345,15 @@ const struct varlink_method iommud_methods[] = {
 	  FIELDS(acquire_fields, struct acquire_parameters),
 	  .handle = acquire },
 	{ .name = "io.iommud.Release", FIELDS(release_fields, struct release_parameters), .handle = release },
-	{ .name = "io.iommud.Revoke", FIELDS(revoke_fields, struct revoke_parameters), .handle = revoke_lease },
 };
 
-const size_t iommud_n_methods = ARRAY_SIZE(iommud_methods);
+const struct varlink_interface iommud_interface = {
+	.name = "io.iommud",
+	.description = io_iommud_idl,
+	.methods = methods,
+	.n_methods = ARRAY_SIZE(methods),
+};
 
-const struct varlink_interface iommud_interface = { .name = "io.iommud", .description = io_iommud_idl };
+const struct varlink_interface *const iommud_interfaces[] = { &iommud_interface, &iommud_manage_interface };
+
+const size_t iommud_n_interfaces = ARRAY_SIZE(iommud_interfaces);

@@ -302,6 +302,22 @@ LEASE  STATE   BACKEND  LABEL  UID   PID  GROUPS  DEVICES       PARKED
 4      active  legacy   -      1000  42   12      0000:01:00.0  -'
 }
 
+shows_the_leases_of_all_users() {
+	start <<-END
+		call org.varlink.service.GetInfo
+		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"off","loaded":false,"abiVersion":null,"features":[]},"weaknesses":[]}
+		call io.iommud.Manage.ListLeases
+		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":null,"devices":["0000:00:07.2"],"parked":[],"groups":[5],"uid":1001,"pid":42}}
+		reply {}
+	END
+	run 0 status --all --no-legend
+	is "$out" '3  active  iommufd  -  1001  42  5  0000:00:07.2'
+	run 2 list --all
+	has "$err" "'list' takes no --all"
+}
+
 says_what_is_weaker_without_the_module() {
 	start <<-END
 		call org.varlink.service.GetInfo
@@ -520,11 +536,11 @@ acquire_ends_when_its_lease_was_over_before_it_subscribed() {
 
 revoke_names_lease_and_reason() {
 	start <<-END
-		call io.iommud.Revoke "lease":7
-		error io.iommud.NoSuchLease {"lease":7,"message":"there is no lease 7"}
-		call io.iommud.Revoke "lease":8
-		error io.iommud.DeniedByPolicy {"device":"","file":null,"line":null,"message":"only root may"}
-		call io.iommud.Revoke
+		call io.iommud.Manage.Revoke "lease":7
+		error io.iommud.Manage.NoSuchLease {"lease":7,"message":"there is no lease 7"}
+		call io.iommud.Manage.Revoke "lease":8
+		error io.iommud.Manage.NotAllowed {"method":"Revoke","allow":"revoke","message":"only root may"}
+		call io.iommud.Manage.Revoke
 		reply {}
 	END
 	run 0 revoke 3
@@ -541,6 +557,44 @@ revoke_names_lease_and_reason() {
 		run 2 revoke -- "$word"
 		has "$err" 'a lease is a number'
 	done
+}
+
+# ---- reload ----
+
+reload_says_what_came_of_it() {
+	start <<-END
+		call io.iommud.Manage.Reload
+		reply {"rules":7,"digest":"cafe"}
+	END
+	run 0 reload
+	is "$out" '7 rules in force, digest cafe.'
+	run 0 reload --json=short
+	is "$out" '{"rules":7,"digest":"cafe"}'
+	stop
+	start <<-END
+		call io.iommud.Manage.Reload
+		error io.iommud.Manage.PolicyInvalid {"messages":["a:1:2: error: one","b:3:4: error: two"],"message":"not loaded"}
+	END
+	run 1 reload
+	is "$err" 'iommuctl: not loaded
+  a:1:2: error: one
+  b:3:4: error: two'
+	is "$out" ''
+	stop
+	start <<-END
+		call io.iommud.Manage.Reload
+		error io.iommud.Manage.PolicyNotShared {"message":"the helper is away"}
+	END
+	run 1 reload
+	is "$err" 'iommuctl: the helper is away'
+	stop
+	start <<-END
+		call io.iommud.Manage.Reload
+		error io.iommud.Manage.NotAllowed {"method":"Reload","allow":"reload","message":"you may not"}
+	END
+	run 3 reload
+	is "$err" 'iommuctl: you may not'
+	run 2 reload now
 }
 
 acquire_sends_backend_and_consent() {
@@ -645,6 +699,7 @@ error $error $parameters"
 		3 io.iommud.ResetScopeConflict {"device":"0000:00:04.0","scope":"none","resetSet":[],"conflicting":[],"message":"it says why"}
 		3 org.varlink.service.PermissionDenied {"message":"it says why"}
 		1 org.varlink.service.InvalidParameter {"parameter":"devices","message":"it says why"}
+		3 io.iommud.Manage.NotAllowed {"method":"Revoke","allow":"revoke","message":"it says why"}
 		1 io.iommud.SomethingNew {"message":"it says why"}
 	END
 }
@@ -1005,6 +1060,7 @@ explains_what_would_be_refused
 explains_what_would_be_granted
 shows_daemon_and_leases
 shows_what_is_parked_for_a_lease
+shows_the_leases_of_all_users
 shows_that_there_are_no_leases
 colours_only_when_told_or_on_a_terminal
 control_characters_do_not_reach_the_terminal
@@ -1017,6 +1073,7 @@ acquire_says_when_the_lease_is_over
 acquire_lets_go_when_it_is_asked_to
 acquire_ends_when_its_lease_was_over_before_it_subscribed
 revoke_names_lease_and_reason
+reload_says_what_came_of_it
 acquire_sends_backend_and_consent
 acquire_asks_for_a_pool
 what_does_not_go_with_a_pool_is_wrong_usage
