@@ -388,8 +388,7 @@ void acquire_prepare(struct acquire *acquire)
 	lease_set_state(lease, LEASE_PREPARING);
 	acquire->expires_usec = now_usec() + lease->broker->limits.prepare_timeout_usec;
 	lease->deadline_usec = acquire->expires_usec;
-	if (!helper_client_is_connected(lease->broker->helper) && helper_client_connect(lease->broker->helper) == 0)
-		broker_helper_connected(lease->broker);
+	(void)broker_reach_helper(lease->broker);
 	acquire->parking = lease->n_parked > 0;
 	send_requests(acquire);
 }

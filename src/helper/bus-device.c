@@ -14,6 +14,7 @@
 
 #include "helper/pci-config.h"
 #include "topology/mdev.h"
+#include "topology/particulars.h"
 #include "util/cleanup.h"
 #include "uapi/linux/iommud.h"
 #include "util/fileio.h"
@@ -124,6 +125,14 @@ static int read_override(int fd, char ret[DEVICE_DRIVER_MAX])
 	return 0;
 }
 
+static int32_t read_numa_node(int fd)
+{
+	uint64_t node;
+
+	/* "-1" is none, and no number to this reader. */
+	return read_u64_at(fd, "numa_node", &node) == 0 && node < 1 << 20 ? (int32_t)node : -1;
+}
+
 static int read_pci(const struct bus_device *device, struct device_state *snapshot)
 {
 	struct pci_config config;
@@ -133,6 +142,8 @@ static int read_pci(const struct bus_device *device, struct device_state *snapsh
 		return r;
 	if (pci_config_read(device->fd, &config) == 0)
 		snapshot->serial = pci_config_serial(&config);
+	if (particulars_is_nvme(&snapshot->id))
+		particulars_read_nvme_serial(device->fd, snapshot->serial_number);
 	r = read_link_name_at(device->fd, "physfn", snapshot->physical_function, sizeof(snapshot->physical_function));
 	return r == -ENOENT ? 0 : r;
 }
@@ -176,6 +187,8 @@ int bus_device_read_snapshot(const struct bus_device *device, struct device_stat
 	snapshot.node = st.st_ino;
 	snprintf(snapshot.bus, sizeof(snapshot.bus), "%s", device->bus->name);
 	memcpy(snapshot.id.address, device->address, sizeof(snapshot.id.address));
+	snapshot.numa_node = read_numa_node(device->fd);
+	particulars_read_path(UDEV_DATA, device->bus->name, device->address, snapshot.path);
 	if (bus_device_is_pci(device))
 		r = read_pci(device, &snapshot);
 	if (r < 0)

@@ -52,6 +52,8 @@ int helper_client_signal(struct helper_client *client, int client_fd, uint64_t t
 			 const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
 int helper_client_make_vfs(struct helper_client *client, const char *address, const uint8_t digest[DIGEST_SIZE],
 			   helper_reply_fn reply, void *userdata);
+/* Who is at the other end of `client_fd`: see HELPER_IDENTIFY. */
+int helper_client_identify(struct helper_client *client, int client_fd, helper_reply_fn reply, void *userdata);
 int helper_client_reload(struct helper_client *client, helper_reply_fn reply, void *userdata);
 
 /* "unbind" and so on, for messages. */

@@ -50,6 +50,8 @@ struct varlink_method {
 struct varlink_interface {
 	const char *name; /* "io.iommud" */
 	const char *description; /* the text of its IDL file */
+	const struct varlink_method *methods;
+	size_t n_methods;
 };
 
 struct varlink_limits {
@@ -62,10 +64,8 @@ struct varlink_limits {
 
 struct varlink_server_config {
 	const char *vendor, *product, *version, *url; /* for org.varlink.service.GetInfo */
-	const struct varlink_interface *interfaces; /* org.varlink.service is added by the server */
+	const struct varlink_interface *const *interfaces; /* org.varlink.service is added by the server */
 	size_t n_interfaces;
-	const struct varlink_method *methods;
-	size_t n_methods;
 	struct varlink_limits limits;
 	/*
 	 * A client came (its identity is captured), or is gone: everything of it must be let go of now, its unanswered call
@@ -73,6 +73,11 @@ struct varlink_server_config {
 	 */
 	int (*connected)(void *userdata, struct varlink_connection *connection);
 	void (*disconnected)(void *userdata, struct varlink_connection *connection);
+	/*
+	 * Whether this client's next call may be handled now. If not, nothing is read of it until
+	 * varlink_connection_resume(). May be NULL.
+	 */
+	bool (*ready)(void *userdata, struct varlink_connection *connection);
 	/* All that was queued for this client was sent, and its call is still open: more may follow. May be NULL. */
 	void (*drained)(void *userdata, struct varlink_connection *connection);
 	void *userdata;
@@ -106,7 +111,9 @@ size_t varlink_server_n_connections(const struct varlink_server *server);
 /* ---- connections ---- */
 
 /* Borrowed; valid until `disconnected` returned. */
-const struct identity *varlink_connection_get_identity(const struct varlink_connection *connection);
+struct identity *varlink_connection_get_identity(struct varlink_connection *connection);
+/* After `ready` said no: it is asked again, and maybe the call handled, before this returns. */
+void varlink_connection_resume(struct varlink_connection *connection);
 int varlink_connection_get_fd(const struct varlink_connection *connection);
 void varlink_connection_set_userdata(struct varlink_connection *connection, void *userdata);
 void *varlink_connection_get_userdata(const struct varlink_connection *connection);

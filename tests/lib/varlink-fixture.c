@@ -143,9 +143,14 @@ static const struct varlink_method test_methods[] = {
 	TEST_METHOD("Strict", VARLINK_NO_ONEWAY, handle_echo),
 };
 
-static const struct varlink_interface test_interfaces[] = {
-	{ .name = "test", .description = "interface test\n\nmethod Echo() -> ()\n" },
+static const struct varlink_interface test_interface = {
+	.name = "test",
+	.description = "interface test\n\nmethod Echo() -> ()\n",
+	.methods = test_methods,
+	.n_methods = ARRAY_SIZE(test_methods),
 };
+
+static const struct varlink_interface *const test_interfaces[] = { &test_interface };
 
 static int on_connected(void *userdata, struct varlink_connection *connection)
 {
@@ -197,6 +202,13 @@ void fixture_default_limits(struct varlink_limits *limits)
 	};
 }
 
+static bool on_ready(void *userdata, struct varlink_connection *connection)
+{
+	struct varlink_fixture *fixture = userdata;
+
+	return !fixture->on_ready || fixture->on_ready(fixture, connection);
+}
+
 static int fixture_listen(struct varlink_fixture *fixture)
 {
 	char dir[] = "/tmp/iommud-test-XXXXXX";
@@ -221,11 +233,10 @@ int fixture_start(struct varlink_fixture *fixture, const struct varlink_limits *
 		.url = "https://example.org/",
 		.interfaces = test_interfaces,
 		.n_interfaces = ARRAY_SIZE(test_interfaces),
-		.methods = test_methods,
-		.n_methods = ARRAY_SIZE(test_methods),
 		.connected = on_connected,
 		.disconnected = on_disconnected,
 		.drained = on_drained,
+		.ready = on_ready,
 		.userdata = fixture,
 	};
 	fixture_default_limits(&fixture->config.limits);
