@@ -13,6 +13,8 @@ MANDIR ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share
 # systemd and udev read /usr/lib, /usr/local/lib for units and sysusers, udev rules only from /usr/lib and /etc.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+# journalctl reads both as well.
+CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 UDEVRULESDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/udev/rules.d,/etc/udev/rules.d)
 
 # Where dkms looks for the module's source, whatever PREFIX is.
@@ -66,12 +68,13 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The IDL file is the contract; the daemon serves its very text.
-$(BUILD)/gen/io.iommud.varlink.h: src/varlink/io.iommud.varlink
+# The IDL files are the contract; the daemon serves their very text. io.iommud.varlink becomes io_iommud_idl[].
+IDL_HEADERS := $(patsubst src/varlink/%,$(BUILD)/gen/%.h,$(wildcard src/varlink/*.varlink))
+$(BUILD)/gen/%.varlink.h: src/varlink/%.varlink
 	@mkdir -p $(@D)
-	@{ echo 'static const char io_iommud_idl[] ='; sed 's/\\/\\\\/g;s/"/\\"/g;s/^/\t"/;s/$$/\\n"/' $<; echo ';'; } >$@.tmp
+	@{ echo 'static const char $(subst .,_,$*)_idl[] ='; sed 's/\\/\\\\/g;s/"/\\"/g;s/^/\t"/;s/$$/\\n"/' $<; echo ';'; } >$@.tmp
 	@mv $@.tmp $@
-$(call objects,varlink): | $(BUILD)/gen/io.iommud.varlink.h
+$(call objects,varlink): | $(IDL_HEADERS)
 
 # What has the paths in it is made anew when they change: `make` and `make install PREFIX=/usr` may be two calls.
 $(BUILD)/paths: FORCE
@@ -137,7 +140,9 @@ install: all $(BUILD)/dkms.conf
 	install -D -m 644 $(BUILD)/libiommud.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libiommud.pc
 	install -D -m 644 include/libiommud.h $(DESTDIR)$(PREFIX)/include/libiommud.h
 	install -D -m 644 include/uapi/linux/iommud.h $(DESTDIR)$(PREFIX)/include/linux/iommud.h
-	install -D -m 644 src/varlink/io.iommud.varlink $(DESTDIR)$(DATADIR)/iommud/io.iommud.varlink
+	install -d $(DESTDIR)$(DATADIR)/iommud
+	install -m 644 src/varlink/*.varlink $(DESTDIR)$(DATADIR)/iommud
+	install -D -m 644 src/daemon/iommud.catalog $(DESTDIR)$(CATALOGDIR)/iommud.catalog
 	install -d $(DESTDIR)$(UNITDIR)
 	install -m 644 $(UNITS) units/iommud.socket units/iommud-helper.socket $(DESTDIR)$(UNITDIR)
 	install -D -m 644 units/iommud.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/iommud.conf

@@ -94,7 +94,7 @@ enum iommud_error {
 	IOMMUD_ERROR_OTHER = 1, /* a name that this library does not know */
 	IOMMUD_ERROR_NO_SUCH_DEVICE = 2,
 	IOMMUD_ERROR_NO_SUCH_LEASE = 3,
-	IOMMUD_ERROR_DENIED = 4, /* by policy, or a method that is for root */
+	IOMMUD_ERROR_DENIED = 4, /* by policy, or a method that is for root, or for managers that policy names */
 	IOMMUD_ERROR_NOT_VIABLE = 5,
 	IOMMUD_ERROR_CONSENT_REQUIRED = 6, /* the parameters hold the token: see iommud_request::consent */
 	IOMMUD_ERROR_NOT_SINGLETON = 7,
@@ -108,6 +108,8 @@ enum iommud_error {
 	IOMMUD_ERROR_RESET_SCOPE_CONFLICT = 15, /* it can't be reset without devices that others have */
 	IOMMUD_ERROR_NO_SUCH_POOL = 16,
 	IOMMUD_ERROR_POOL_EXHAUSTED = 17, /* fewer devices are free than were asked for */
+	IOMMUD_ERROR_POLICY_INVALID =
+		18, /* a reload: the files have errors, which the parameters hold; the old set stays */
 };
 
 /* The kind of an error's full name ("io.iommud.DeniedByPolicy"). IOMMUD_ERROR_NONE for NULL. Thread-safe. */
@@ -160,7 +162,8 @@ int iommud_acquire(struct iommud *connection, const struct iommud_request *reque
 int iommud_release(struct iommud *connection, uint64_t lease_id);
 
 /*
- * Takes a lease back from whoever has it. For root; others get IOMMUD_ERROR_DENIED. `reason` is a sentence for its client and
+ * Takes a lease back from whoever has it. For root, and for users whom [Manage] of the policy names with Allow=revoke; others
+ * get IOMMUD_ERROR_DENIED, with what would allow it in the message. `reason` is a sentence for its client and
  * for the journal, or NULL. Returns when that has begun: the client is asked, and what is done when it does not give its
  * devices back is the policy's OnReleaseTimeout=. 0, IOMMUD_REFUSED (IOMMUD_ERROR_NO_SUCH_LEASE) or a negative errno.
  */

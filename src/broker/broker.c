@@ -11,6 +11,7 @@
 
 #include "broker/internal.h"
 #include "broker/labels.h"
+#include "broker/log-entry.h"
 #include "util/log.h"
 
 int broker_set_policy(struct broker *broker, struct policy *policy, char *refused, size_t refused_size)
@@ -114,8 +115,11 @@ uint64_t broker_next_deadline(const struct broker *broker)
 {
 	uint64_t waiting = wait_next_deadline(broker);
 	uint64_t next = waiting < broker->retry_usec ? waiting : broker->retry_usec;
+	uint64_t logging = log_entry_next_deadline(broker);
 	const struct lease *lease;
 
+	if (logging < next)
+		next = logging;
 	list_for_each(lease, &broker->leases, link)
 		if (lease->deadline_usec < next)
 			next = lease->deadline_usec;
@@ -163,6 +167,7 @@ void broker_expire(struct broker *broker, uint64_t now)
 		if (lease->deadline_usec <= now)
 			lease_expire(lease, now);
 	wait_expire(broker, now);
+	log_entry_expire(broker, now);
 }
 
 struct lease *lease_by_number(struct broker *broker, uint64_t id)

@@ -15,6 +15,7 @@
 #include "broker/refusal.h"
 #include "policy/policy.h"
 #include "topology/registry.h"
+#include "topology/reset.h"
 
 struct helper_client;
 struct ownership;
@@ -110,6 +111,11 @@ void peer_set_identified(struct peer *peer, void (*identified)(void *userdata), 
 const struct identity *peer_get_identity(const struct peer *peer);
 /* Root, who sees everything. */
 bool peer_is_admin(const struct peer *peer);
+/*
+ * Whether it may manage: root, and whom the policy names. If not, that is told like any refusal, and `refused` is a sentence
+ * that says what would allow it.
+ */
+bool peer_check_manager(const struct peer *peer, enum policy_manage_action action, char *refused, size_t size);
 /* Whether a rule would allow this peer the device: what it may see in lists and events. */
 bool peer_may_see(const struct peer *peer, const struct device *device);
 bool peer_may_see_event(const struct peer *peer, const struct broker_event *event);
@@ -148,13 +154,15 @@ void broker_acquire(struct broker *broker, struct peer *peer, const struct acqui
 bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
 
 /*
- * Takes a lease back from whoever has it; `why` is for people. That the caller may is the caller's to know. Returns false
+ * Takes a lease back from whoever has it, because `by` wants it; `why` is for people. That he may is the caller's to know. Returns false
  * when there is no such lease.
  */
-bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
+bool broker_revoke(struct broker *broker, uint64_t lease, uid_t by, const char *why);
 
 #define GUARANTEES_MAX 8
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
+
+#define EXPLANATION_PASSED_MAX 256 /* rules before the one that decided: those that come first are kept */
 
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
 struct explanation {
@@ -166,8 +174,12 @@ struct explanation {
 	char token[DIGEST_HEX_SIZE]; /* empty: no consent is needed */
 	const struct opener *opener; /* NULL: none fits */
 	struct refusal refusal; /* the first thing that stands against it; REFUSAL_NONE: it would be granted */
-	char plan[EXPLANATION_STEPS_MAX][160];
+	char plan[EXPLANATION_STEPS_MAX][224];
 	size_t n_plan;
+	struct policy_miss *passed; /* why earlier rules did not fit; texts as in `decision` */
+	size_t n_passed;
+	size_t n_passed_in_all; /* of which EXPLANATION_PASSED_MAX at most are in `passed` */
+	struct reset_set reset; /* what a reset of the device would reset */
 	const char *guarantees[GUARANTEES_MAX]; /* what holds while the lease lasts, and what does not; static texts */
 	size_t n_guarantees;
 };

@@ -4,6 +4,7 @@
 #define IOMMUD_BROKER_INTERNAL_H
 
 #include "broker/broker.h"
+#include "broker/flood.h"
 #include "broker/past.h"
 #include "broker/quota.h"
 #include "hw/helper-client.h"
@@ -46,6 +47,7 @@ struct broker {
 	bool sweeping;
 	uint64_t sweep_transaction; /* recover.c: the last of the helper's transactions that was looked at */
 	struct list_link vfs_wishes; /* vfs.c: physical functions that are to make their virtual functions */
+	struct flood flood; /* log-entry.c */
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
 
@@ -482,6 +484,9 @@ void event_leased(struct lease_device *device, int priority, const char *name, c
 void event_member(struct lease *lease, int priority, const char *name, const struct event_member *member,
 		  const char *format, ...) __attribute__((format(printf, 5, 6)));
 void event_denied(struct broker *broker, const struct identity *identity, const struct refusal *refusal);
+/* Of a client that has no lease by it. */
+void event_client(struct broker *broker, int priority, const char *name, const struct identity *identity,
+		  const char *message);
 void event_device(struct broker *broker, int priority, const char *name, const struct device *device,
 		  const char *format, ...) __attribute__((format(printf, 5, 6)));
 

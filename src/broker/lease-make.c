@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From a judgement that granted to the lease in the making: what it hands out, whom it parks, and by which terms. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,23 @@ static void fill_conduct(struct lease *lease, const struct judgement *judgement)
 	}
 }
 
+/* By which rules: the policy may have gone by the time that it is told. */
+static int fill_rules(struct lease *lease, const struct judgement *judgement)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		const struct group_terms *terms = &judgement->terms[i];
+		size_t size = terms->file ? strlen(terms->file) + 16 : 0;
+
+		if (!terms->file)
+			continue;
+		lease->devices[i]->rule = malloc(size);
+		if (!lease->devices[i]->rule)
+			return -ENOMEM;
+		snprintf(lease->devices[i]->rule, size, "%s:%u", terms->file, terms->line);
+	}
+	return 0;
+}
+
 /* Whether none of the devices before it has the same bus reset. */
 static bool is_first_of_bus(const struct lease *lease, size_t i, const struct device *device)
 {
@@ -91,6 +109,7 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 	lease->pid = peer->identity->pid;
 	lease->opener = judgement->opener;
 	lease->label = judgement->label ? strdup(judgement->label) : NULL;
+	lease->unit = peer->identity->unit ? strdup(peer->identity->unit) : NULL;
 	for (size_t i = 0; i < lease->n_devices; i++) {
 		const struct device *device = registry_find_device(lease->broker->registry, judgement->devices[i]);
 
@@ -102,7 +121,8 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 	for (size_t i = 0; i < lease->n_parked; i++)
 		fill_parked(lease->devices[lease->n_devices + i], &parkings[i]);
 	fill_conduct(lease, judgement);
-	if (fill_reset(lease, judgement) < 0 || (judgement->label && !lease->label))
+	if (fill_reset(lease, judgement) < 0 || (judgement->label && !lease->label) ||
+	    (peer->identity->unit && !lease->unit) || fill_rules(lease, judgement) < 0)
 		return -ENOMEM;
 	return fill_allowed_drivers(lease, judgement);
 }

@@ -49,6 +49,14 @@ static struct lease_device *add_device(struct lease *lease, bool parked)
 	return device;
 }
 
+static void free_device(struct lease_device *device)
+{
+	close_fd(device->sysfs_fd);
+	close_fd(device->claim);
+	free(device->rule);
+	free(device);
+}
+
 struct lease_device *lease_add_parked(struct lease *lease)
 {
 	return add_device(lease, true);
@@ -63,8 +71,7 @@ void lease_drop_parked(struct lease_device *device)
 		i++;
 	memmove(&lease->devices[i], &lease->devices[i + 1], (n - i - 1) * sizeof(lease->devices[0]));
 	lease->n_parked--;
-	close_fd(device->sysfs_fd);
-	free(device);
+	free_device(device);
 }
 
 struct lease *lease_new(struct broker *broker, size_t n_devices, size_t n_parked)
@@ -92,15 +99,13 @@ struct lease *lease_free(struct lease *lease)
 		return NULL;
 	list_unlink(&lease->link);
 	list_unlink(&lease->peer_link);
-	for (size_t i = 0; i < lease_n_all(lease); i++) {
-		close_fd(lease->devices[i]->sysfs_fd);
-		close_fd(lease->devices[i]->claim);
-		free(lease->devices[i]);
-	}
+	for (size_t i = 0; i < lease_n_all(lease); i++)
+		free_device(lease->devices[i]);
 	free(lease->devices);
 	for (char **driver = lease->allowed_drivers; driver && *driver; driver++)
 		free(*driver);
 	free(lease->allowed_drivers);
+	free(lease->unit);
 	free(lease->label);
 	free(lease);
 	return NULL;

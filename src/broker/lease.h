@@ -66,6 +66,7 @@ struct lease_device {
 	bool parked; /* a bystander: it waits on pci-stub, is never opened, and goes back last */
 	size_t parked_for; /* index of the device whose rule has it parked */
 	struct policy_conduct conduct; /* by the rule that granted it, or that has it parked */
+	char *rule; /* that granted it, "FILE:LINE", for the journal; NULL: of those that were not granted */
 	enum device_reset reset;
 	bool resets_bus; /* of those with DEVICE_RESET_BUS the first of its bus */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
@@ -94,6 +95,8 @@ void lease_holders_text(const struct lease_holders *holders, char ret[LEASE_HOLD
 /* A lease that is taken back from its client: see revoke.c. All zero, but for `due_usec`, of one that is not. */
 struct lease_revocation {
 	bool begun; /* the client was asked */
+	bool by_somebody; /* `by` wanted it, and not iommud itself */
+	uid_t by;
 	unsigned int timeout_sec; /* that each means is given, the asking too */
 	unsigned int n_means; /* that were used after it */
 	uint64_t due_usec; /* when the next is used; UINT64_MAX: not */
@@ -111,6 +114,7 @@ struct lease {
 	enum lease_state state;
 	uid_t uid; /* (uid_t)-1: found in the helper's journal, its client is unknown */
 	pid_t pid;
+	char *unit; /* of systemd, that the client belongs to; NULL: none, or not known */
 	char *label; /* NULL: none; fixed when the lease is made */
 	const struct opener *opener;
 	uint64_t deadline_usec; /* of the present state, UINT64_MAX: none */

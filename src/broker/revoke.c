@@ -224,11 +224,16 @@ void revoke_begin(struct lease *lease, const char *why)
 		release_begin(lease);
 }
 
-bool broker_revoke(struct broker *broker, uint64_t id, const char *why)
+bool broker_revoke(struct broker *broker, uint64_t id, uid_t by, const char *why)
 {
 	struct lease *lease = lease_by_number(broker, id);
 
-	if (lease)
-		revoke_begin(lease, why);
-	return lease != NULL;
+	if (!lease)
+		return false;
+	if (!lease->revocation.begun) {
+		lease->revocation.by_somebody = true;
+		lease->revocation.by = by;
+	}
+	revoke_begin(lease, why);
+	return true;
 }

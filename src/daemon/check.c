@@ -40,12 +40,8 @@ int check_policy(const struct options *options)
 {
 	struct policy_report report = { 0 };
 	struct policy *policy = NULL;
-	int r = policy_load(policy_files_dirs(options), options->any_owner, &policy, &report);
+	int r = policy_files_read(options, &policy, &report);
 
-	if (report.text)
-		fputs(report.text, stderr);
-	if (r < 0 && r != -EINVAL)
-		fprintf(stderr, "iommud: the policy can't be read: %s\n", strerror(-r));
 	if (r == 0 && check_labels(options, policy) != 0)
 		r = -EINVAL;
 	if (r == 0)

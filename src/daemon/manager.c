@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "daemon/kernel-module.h"
 #include "daemon/policy-files.h"
+#include "daemon/reload.h"
 #include "daemon/sandbox.h"
 #include "hw/helper-client.h"
 #include "policy/policy.h"
@@ -40,6 +41,7 @@ struct manager {
 	struct broker *broker;
 	struct varlink_server *server;
 	struct service service;
+	struct reloader reloader;
 	struct ownership *module; /* NULL: without */
 	int dev_fd;
 };
@@ -48,29 +50,11 @@ static const struct opener *const openers[] = { &opener_iommufd, &opener_legacy,
 
 /* ---- policy ---- */
 
-static void helper_reloaded(void *userdata, int error, const struct helper_reply *reply)
-{
-	struct manager *manager = userdata;
-
-	if (error < 0 || memcmp(reply->digest, policy_digest(broker_get_policy(manager->broker)), DIGEST_SIZE) != 0)
-		log_error(
-			"iommud-helper did not load the same policy; it will refuse: see 'journalctl -u iommud-helper'");
-	else
-		broker_policy_shared(manager->broker);
-}
-
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct manager *manager = userdata;
 
-	if (policy_files_load(manager->options, manager->broker) < 0) {
-		log_error("the policy was not loaded; the former one, with %zu rules, stays in force",
-			  policy_n_rules(broker_get_policy(manager->broker)));
-		return 0;
-	}
-	log_notice("policy loaded: %zu rules", policy_n_rules(broker_get_policy(manager->broker)));
-	if (helper_client_is_connected(manager->helper))
-		helper_client_reload(manager->helper, helper_reloaded, manager);
+	reload_begin(&manager->reloader);
 	return 0;
 }
 
@@ -287,9 +271,10 @@ static int make_broker(struct manager *manager, const struct config *config)
 	manager->service.broker = manager->broker;
 	manager->service.module_wanted = config_module_name(config->kernel_module);
 	kernel_module_report(config->kernel_module, manager->broker);
-	if (policy_files_load(manager->options, manager->broker) == 0)
+	reload_init(&manager->reloader, manager->options, manager->broker, manager->helper, &manager->service);
+	if (policy_files_load(manager->options, manager->broker, NULL) == 0)
 		return 0;
-	log_error(
+	policy_files_log_refused(
 		"no policy is in force: everything is denied until it is mended and loaded (systemctl reload iommud)");
 	return 0;
 }
@@ -321,10 +306,8 @@ static int make_server(struct manager *manager, const struct config *config)
 		.product = "iommud",
 		.version = IOMMUD_VERSION,
 		.url = "https://varlink.org",
-		.interfaces = &iommud_interface,
-		.n_interfaces = 1,
-		.methods = iommud_methods,
-		.n_methods = iommud_n_methods,
+		.interfaces = iommud_interfaces,
+		.n_interfaces = iommud_n_interfaces,
 		.limits = { .max_connections = config->max_connections,
 			    .max_connections_per_uid = config->max_connections_per_user,
 			    .frame_timeout_usec = config->message_timeout_usec,

@@ -2,13 +2,28 @@
 #include "daemon/policy-files.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "broker/message-ids.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 
 const char *const *policy_files_dirs(const struct options *options)
 {
 	return options->policy[0] ? options->policy : policy_default_dirs;
+}
+
+int policy_files_read(const struct options *options, struct policy **ret, struct policy_report *report)
+{
+	int r = policy_load(policy_files_dirs(options), options->any_owner, ret, report);
+
+	if (report->text)
+		fputs(report->text, stderr);
+	if (r < 0 && r != -EINVAL)
+		fprintf(stderr, "iommud: the policy can't be read: %s\n", strerror(-r));
+	return r;
 }
 
 static void log_report(const struct policy_report *report)
@@ -23,7 +38,8 @@ static void log_report(const struct policy_report *report)
 	}
 }
 
-static int put_in_force(struct broker *broker, struct policy *policy)
+/* Labels that are in conflict are an error of the set like those of the report, which has none then. */
+static int put_in_force(struct broker *broker, struct policy *policy, struct policy_report *report)
 {
 	char refused[1024];
 	int r = broker_set_policy(broker, policy, refused, sizeof(refused));
@@ -32,16 +48,34 @@ static int put_in_force(struct broker *broker, struct policy *policy)
 		return 0;
 	log_error("%s", r == -EINVAL ? refused : strerror(-r));
 	policy_free(policy);
+	if (r == -EINVAL) {
+		free(report->text);
+		report->text = strdup(refused);
+	}
 	return r;
 }
 
-int policy_files_load(const struct options *options, struct broker *broker)
+void policy_files_log_refused(const char *text)
+{
+	static const char event[] = "policyRefused";
+	char id[64];
+	const char *const fields[] = { id, "IOMMUD_EVENT=policyRefused", NULL };
+
+	snprintf(id, sizeof(id), "MESSAGE_ID=%s", message_id_find(event)->id);
+	log_fields(LOG_ERR, fields, "%s", text);
+}
+
+int policy_files_load(const struct options *options, struct broker *broker, char **ret_messages)
 {
 	struct policy_report report = { 0 };
 	struct policy *policy = NULL;
 	int r = policy_load(policy_files_dirs(options), options->any_owner, &policy, &report);
 
 	log_report(&report);
+	if (r == 0)
+		r = put_in_force(broker, policy, &report);
+	if (ret_messages)
+		*ret_messages = TAKE_PTR(report.text);
 	policy_report_clear(&report);
-	return r < 0 ? r : put_in_force(broker, policy);
+	return r;
 }

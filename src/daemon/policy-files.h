@@ -10,9 +10,19 @@
 const char *const *policy_files_dirs(const struct options *options);
 
 /*
- * Loads the set and puts it in force. Fails closed: a set with an error is not loaded, and what the broker had stays. Errors
- * and warnings are logged, all of them. 0 or a negative errno.
+ * Loads the set for somebody at a terminal: errors and warnings go to standard error. As policy_load(); `report` is the
+ * caller's, policy_report_clear().
  */
-int policy_files_load(const struct options *options, struct broker *broker);
+int policy_files_read(const struct options *options, struct policy **ret, struct policy_report *report);
+
+/*
+ * Loads the set and puts it in force. Fails closed: a set with an error is not loaded, and what the broker had stays. Errors
+ * and warnings are logged, all of them, and are the lines of *ret_messages (the caller's to free(), NULL when there are none; may be
+ * NULL itself).
+ * 0, -EINVAL when the files are wrong, or another negative errno.
+ */
+int policy_files_load(const struct options *options, struct broker *broker, char **ret_messages);
+/* What a failure means, as the one entry of the journal with its message id. */
+void policy_files_log_refused(const char *text);
 
 #endif

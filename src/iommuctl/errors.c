@@ -39,6 +39,7 @@ enum exit_code exit_code_of(enum iommud_error error)
 	case IOMMUD_ERROR_PREPARE_FAILED:
 	case IOMMUD_ERROR_INVALID_CALL:
 	case IOMMUD_ERROR_NO_SUCH_POOL:
+	case IOMMUD_ERROR_POLICY_INVALID:
 		break;
 	}
 	return EXIT_FAILED;
@@ -144,6 +145,17 @@ static void print_list(json_object *parameters, const char *key, const char *hea
 		print_detail(heading, text);
 }
 
+/* Of a policy that was not loaded, all that is wrong with it. */
+static void print_messages(json_object *parameters)
+{
+	for (size_t i = 0; i < reply_count(parameters, "messages"); i++) {
+		const char *line = reply_item_text(parameters, "messages", i);
+
+		if (line)
+			print_detail("", line);
+	}
+}
+
 static int report_refusal(struct iommud *connection)
 {
 	const char *message = iommud_error_message(connection);
@@ -152,6 +164,7 @@ static int report_refusal(struct iommud *connection)
 	complain("%s", message);
 	print_rule(parameters, message);
 	print_blockers(parameters);
+	print_messages(parameters);
 	print_list(parameters, "holders", "held by: ", message);
 	print_list(parameters, "devices", "members: ", message);
 	print_list(parameters, "conflicting", "in the way of a reset: ", message);

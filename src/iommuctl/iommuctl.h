@@ -48,6 +48,7 @@ enum option_bits {
 	OPTION_REASON = 1 << 6,
 	OPTION_POOL = 1 << 7, /* which devices, where addresses need not be given */
 	OPTION_WAIT = 1 << 8,
+	OPTION_ALL = 1 << 16, /* of all users */
 };
 
 /* What the command line says. Texts are borrowed from it. */
@@ -67,6 +68,7 @@ struct options {
 	bool with_numa_node;
 	unsigned int wait_sec; /* 0: not given */
 	const char *reason;
+	bool all;
 	bool help;
 	bool version;
 	/* after "--" of `run`; NULL-terminated, NULL when there was no "--" */
@@ -91,6 +93,7 @@ int verb_describe(const struct options *options, int n_arguments, char **argumen
 int verb_explain(const struct options *options, int n_arguments, char **arguments);
 int verb_acquire(const struct options *options, int n_arguments, char **arguments);
 int verb_revoke(const struct options *options, int n_arguments, char **arguments);
+int verb_reload(const struct options *options, int n_arguments, char **arguments);
 int verb_status(const struct options *options, int n_arguments, char **arguments);
 int verb_monitor(const struct options *options, int n_arguments, char **arguments);
 int verb_run(const struct options *options, int n_arguments, char **arguments);

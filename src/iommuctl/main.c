@@ -26,16 +26,24 @@ static const struct verb verbs[] = {
 	  "IOMMUD_LEASE and IOMMUD_BACKEND. The devices are given back when the command, and all that it left its\n"
 	  "descriptors to, has ended.\n",
 	  OPTION_BACKEND | OPTION_CONSENT | OPTION_YES | OPTION_POOL | OPTION_WAIT, 0, -1, verb_run },
-	{ "revoke", "LEASE", "take a lease back from its client (for root)",
+	{ "revoke", "LEASE", "take a lease back from its client",
 	  "The client is asked first; what follows when it does not give its devices back is the policy's\n"
-	  "OnReleaseTimeout=. 'iommuctl monitor' tells what becomes of it.\n",
+	  "OnReleaseTimeout=. 'iommuctl monitor' tells what becomes of it.\n"
+	  "For root, and for users whom [Manage] in the policy names with Allow=revoke.\n",
 	  OPTION_REASON, 1, 1, verb_revoke },
-	{ "status", "", "the daemon and the leases that you may see", NULL, OPTION_JSON | OPTION_LEGEND, 0, 0,
-	  verb_status },
+	{ "status", "", "the daemon and the leases that you may see", NULL, OPTION_JSON | OPTION_LEGEND | OPTION_ALL, 0,
+	  0, verb_status },
+	{ "reload", "", "have both daemons load the policy anew, and wait for it",
+	  "A policy with errors is not loaded: they are printed, and the former one stays in force.\n"
+	  "For root, and for users whom [Manage] in the policy names with Allow=reload.\n",
+	  OPTION_JSON, 0, 0, verb_reload },
 	{ "monitor", "", "what happens, a line each, until it is interrupted", "With --json, an object a line.\n",
 	  OPTION_JSON, 0, 0, verb_monitor },
-	{ "policy", "check [DIRECTORY...]", "check policy files as iommud reads them",
-	  "Without a directory, those of the system are checked.\n", 0, 1, -1, verb_policy },
+	{ "policy", "check|list|test FILE [DIRECTORY...]", "check, list or test policy files as iommud reads them",
+	  "Without a directory, those of the system are read. 'check' reports all that is wrong with them; 'list' prints the\n"
+	  "rules in the order in which they are taken, and which files do not count; 'test' holds them against the decisions\n"
+	  "that FILE expects, see iommud.policy(5).\n",
+	  OPTION_JSON, 1, -1, verb_policy },
 	{ "version", "", "iommuctl's version", NULL, 0, 0, 0, verb_version },
 };
 

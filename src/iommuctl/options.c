@@ -32,6 +32,7 @@ enum option_key {
 	KEY_NUMA_NODE,
 	KEY_WAIT,
 	KEY_REASON,
+	KEY_ALL,
 };
 
 static const struct option_info {
@@ -44,7 +45,8 @@ static const struct option_info {
 } infos[] = {
 	{ "json", KEY_JSON, optional_argument, OPTION_JSON, "--json[=pretty|short|off]", "print JSON" },
 	{ "no-legend", KEY_NO_LEGEND, no_argument, OPTION_LEGEND, "--no-legend", "no headings, no remarks" },
-	{ "as", KEY_AS, required_argument, OPTION_AS, "--as=USER[:GROUP]", "ask for somebody else (for root)" },
+	{ "as", KEY_AS, required_argument, OPTION_AS, "--as=USER[:GROUP][@CONTEXT]",
+	  "ask for somebody else (for root)" },
 	{ "backend", KEY_BACKEND, required_argument, OPTION_BACKEND, "--backend=auto|iommufd|legacy",
 	  "the kernel interface to be handed out" },
 	{ "consent", KEY_CONSENT, required_argument, OPTION_CONSENT, "--consent=TOKEN",
@@ -57,6 +59,7 @@ static const struct option_info {
 	{ "wait", KEY_WAIT, required_argument, OPTION_WAIT, "--wait=SECONDS", "wait, in line, for what others have" },
 	{ "reason", KEY_REASON, required_argument, OPTION_REASON, "--reason=TEXT",
 	  "why, for the client and the journal" },
+	{ "all", KEY_ALL, no_argument, OPTION_ALL, "--all", "of all users (for root, and whom the policy names)" },
 	{ "socket", KEY_SOCKET, required_argument, 0, "--socket=PATH", "iommud's socket" },
 	{ "color", KEY_COLOR, required_argument, 0, "--color=auto|always|never", "colours" },
 	{ "help", KEY_HELP, no_argument, 0, "-h, --help", "this text" },
@@ -161,6 +164,9 @@ static int option_set(struct options *options, enum option_key key, const char *
 		return set_number("wait", argument, 1, WAIT_MAX, &options->wait_sec);
 	case KEY_REASON:
 		options->reason = argument;
+		return 0;
+	case KEY_ALL:
+		options->all = true;
 		return 0;
 	}
 	return EXIT_USAGE;

@@ -137,7 +137,8 @@ int verb_status(const struct options *options, int n_arguments, char **arguments
 	if (code == EXIT_DONE)
 		code = reply_call(connection, "io.iommud.GetStatus", NULL, &status);
 	if (code == EXIT_DONE)
-		code = reply_collect(connection, "io.iommud.ListLeases", "lease", &leases);
+		code = reply_collect(connection, options->all ? "io.iommud.Manage.ListLeases" : "io.iommud.ListLeases",
+				     "lease", &leases);
 	if (code != EXIT_DONE)
 		return code;
 	if (options->json != JSON_OFF)

@@ -73,6 +73,7 @@ enum claim_state {
 struct member {
 	struct list_head link;
 	struct device *dev;
+	struct iommu_group *group; /* with a reference; not the claim's, if it came back to a locked slot */
 	bool owns_dma;
 	bool on_vfio; /* it is on a driver of VFIO's; since GIVE_BACK: it has been on it all the time */
 };

@@ -22,6 +22,7 @@ struct member *claim_add_member(struct claim *claim, struct device *dev)
 	if (!member)
 		return NULL;
 	member->dev = get_device(dev);
+	member->group = iommu_group_get(dev);
 	list_add_tail(&member->link, &claim->members);
 	return member;
 }
@@ -43,6 +44,40 @@ static void member_release_dma(struct claim *claim, struct member *member)
 	member->owns_dma = false;
 }
 
+#else
+
+/* Linux 6.1 knows owners of groups only: a group is owned here while one of its members is said to own it. */
+static bool is_group_owned(const struct claim *claim, const struct iommu_group *group)
+{
+	const struct member *member;
+
+	list_for_each_entry(member, &claim->members, link) if (member->owns_dma && member->group == group) return true;
+	return false;
+}
+
+int member_own_dma(struct claim *claim, struct member *member)
+{
+	int r = 0;
+
+	if (!member->group)
+		r = -ENODEV;
+	else if (!is_group_owned(claim, member->group))
+		r = iommu_group_claim_dma_owner(member->group, claim);
+	member->owns_dma = r == 0;
+	return r;
+}
+
+static void member_release_dma(struct claim *claim, struct member *member)
+{
+	if (!member->owns_dma)
+		return;
+	member->owns_dma = false;
+	if (!is_group_owned(claim, member->group))
+		iommu_group_release_dma_owner(member->group);
+}
+
+#endif
+
 void members_release_dma(struct claim *claim)
 {
 	struct member *member;
@@ -50,54 +85,11 @@ void members_release_dma(struct claim *claim)
 	list_for_each_entry(member, &claim->members, link) member_release_dma(claim, member);
 }
 
-#else
-
-/* Linux 6.1 knows groups only: the first member stands for all. */
-int member_own_dma(struct claim *claim, struct member *member)
-{
-	int r;
-
-	if (!list_is_first(&member->link, &claim->members))
-		return 0;
-	r = iommu_group_claim_dma_owner(claim->group, claim);
-	member->owns_dma = r == 0;
-	return r;
-}
-
-static void member_release_dma(struct claim *claim, struct member *member)
-{
-	struct member *heir;
-
-	if (!member->owns_dma)
-		return;
-	member->owns_dma = false;
-	if (list_is_singular(&claim->members)) {
-		iommu_group_release_dma_owner(claim->group);
-		return;
-	}
-	heir = list_is_first(&member->link, &claim->members) ? list_next_entry(member, link)
-							     : list_first_entry(&claim->members, struct member, link);
-	heir->owns_dma = true;
-}
-
-void members_release_dma(struct claim *claim)
-{
-	struct member *member;
-
-	list_for_each_entry(member, &claim->members, link)
-	{
-		if (member->owns_dma)
-			iommu_group_release_dma_owner(claim->group);
-		member->owns_dma = false;
-	}
-}
-
-#endif
-
 void member_drop(struct claim *claim, struct member *member)
 {
 	member_release_dma(claim, member);
 	list_del(&member->link);
+	iommu_group_put(member->group);
 	put_device(member->dev);
 	kfree(member);
 }

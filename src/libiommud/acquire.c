@@ -170,7 +170,7 @@ EXPORT int iommud_revoke(struct iommud *connection, uint64_t lease_id, const cha
 	int r = connection && lease_id <= INT64_MAX ? revocation_encode(lease_id, reason, &parameters) : -EINVAL;
 
 	if (r == 0)
-		r = iommud_call_send(connection, "io.iommud.Revoke", parameters, false);
+		r = iommud_call_send(connection, "io.iommud.Manage.Revoke", parameters, false);
 	if (r == 0)
 		r = iommud_call_receive_text(connection, &text, &continues);
 	return r == 0 && continues ? iommud_break(connection, -EPROTO) : r;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/index.h"
 #include "policy/keys.h"
 #include "policy/match.h"
 
@@ -12,20 +13,30 @@ struct found {
 	enum rule_key unknown;
 };
 
-/* The rule that decides; and the first before it that might have allowed it, if more was known. */
-static struct found find_rule(const struct policy *policy, const struct question *question, struct found *ret_missed)
+static enum fit fit_of(const struct question *question, size_t rule)
 {
-	*ret_missed = (struct found){ NULL, N_CONDITIONS };
-	for (size_t i = 0; i < policy->n_rules; i++) {
-		struct rule_fit fit = rule_fits(&policy->rules[i], question);
-		struct found found = { &policy->rules[i], fit.fit == FIT_UNKNOWN ? fit.key : N_CONDITIONS };
+	return rule_fits(&question->policy->rules[rule], question).fit;
+}
 
-		if (rule_decides(found.rule, fit.fit))
-			return found;
-		if (fit.fit == FIT_UNKNOWN && !ret_missed->rule)
-			*ret_missed = found;
-	}
-	return (struct found){ NULL, N_CONDITIONS };
+static bool decides(void *userdata, size_t rule)
+{
+	const struct question *question = userdata;
+
+	return rule_decides(&question->policy->rules[rule], fit_of(question, rule));
+}
+
+static bool is_unknown(void *userdata, size_t rule)
+{
+	return fit_of(userdata, rule) == FIT_UNKNOWN;
+}
+
+static struct found find_rule(const struct policy *policy, struct question *question, index_is_fn is)
+{
+	size_t index = index_find(policy, question, is, question);
+	const struct rule *rule = index == NO_RULE ? NULL : &policy->rules[index];
+	struct rule_fit fit = rule ? rule_fits(rule, question) : (struct rule_fit){ FIT_NO, N_CONDITIONS };
+
+	return (struct found){ rule, fit.fit == FIT_UNKNOWN ? fit.key : N_CONDITIONS };
 }
 
 /* Appends to the reason why the rule did not do what its author may have expected. */
@@ -70,17 +81,19 @@ static void allow(const struct rule *rule, const struct identity *client, struct
 void policy_decide(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
 		   struct policy_decision *ret)
 {
-	struct found found, missed;
+	struct found found;
 	const struct rule *rule;
 	struct question question;
 
 	*ret = (struct policy_decision){ .action = POLICY_DENY };
 	question_init(&question, policy, subject, client);
-	found = find_rule(policy, &question, &missed);
+	found = find_rule(policy, &question, decides);
 	rule = found.rule;
 	if (!rule) {
 		say_no_rule(subject, client, ret);
-		say_unknown(policy, &missed, ret);
+		/* The first that might have allowed it, if more was known. */
+		found = find_rule(policy, &question, is_unknown);
+		say_unknown(policy, &found, ret);
 		return;
 	}
 	ret->file = policy->files[rule->file];

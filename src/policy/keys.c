@@ -11,7 +11,7 @@
 
 const char *const rule_sections[N_SECTIONS] = {
 	[SECTION_MATCH] = "Match",   [SECTION_POOL] = "Pool",   [SECTION_HOST] = "Host",
-	[SECTION_CLIENT] = "Client", [SECTION_GRANT] = "Grant",
+	[SECTION_CLIENT] = "Client", [SECTION_GRANT] = "Grant", [SECTION_MANAGE] = "Manage",
 };
 
 /* clang-format off */
@@ -59,6 +59,9 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_RELEASE_TIMEOUT] = { SECTION_GRANT, "ReleaseTimeoutSec", false, .parse_value = parse_release_timeout },
 	[KEY_RESET]       = { SECTION_GRANT, "Reset",      false, .parse_value = parse_reset },
 	[KEY_ISOLATION]   = { SECTION_GRANT, "Isolation",  false, .parse_value = parse_isolation },
+	[KEY_MANAGE_USER]  = { SECTION_MANAGE, "User",  true, .parse_value = parse_manage_user },
+	[KEY_MANAGE_GROUP] = { SECTION_MANAGE, "Group", true, .parse_value = parse_manage_group },
+	[KEY_MANAGE_ALLOW] = { SECTION_MANAGE, "Allow", true, .parse_value = parse_manage_allow },
 };
 /* clang-format on */
 
@@ -77,7 +80,8 @@ enum rule_section find_section(const char *name, struct complaint *complaint)
 	if (hint)
 		complain(complaint, 0, "unknown section [%.*s]; did you mean [%s]?", quote_length(name), name, hint);
 	else
-		complain(complaint, 0, "unknown section [%.*s]; there are [Match], [Pool], [Host], [Client], [Grant]",
+		complain(complaint, 0,
+			 "unknown section [%.*s]; there are [Match], [Pool], [Host], [Client], [Grant], [Manage]",
 			 quote_length(name), name);
 	return N_SECTIONS;
 }
@@ -91,6 +95,8 @@ enum rule_key section_needs(enum rule_section section)
 		return KEY_NUM_VFS;
 	case SECTION_GRANT:
 		return KEY_ACTION;
+	case SECTION_MANAGE:
+		return KEY_MANAGE_ALLOW;
 	case SECTION_MATCH:
 	case SECTION_CLIENT:
 	case N_SECTIONS:
@@ -121,29 +127,44 @@ static void complain_key(enum rule_section section, const char *name, struct com
 			return;
 		}
 	list_keys(section, all, sizeof(all));
-	if (complaint->meant != N_KEYS)
+	if (complaint->meant != N_KEYS && rule_keys[complaint->meant].section == section)
 		complain(complaint, 0, "unknown key '%.*s' in [%s]; did you mean '%s'?", quote_length(name), name, in,
 			 rule_keys[complaint->meant].name);
+	else if (complaint->meant != N_KEYS)
+		complain(complaint, 0, "unknown key '%.*s' in [%s]; did you mean '%s', which belongs in [%s]?",
+			 quote_length(name), name, in, rule_keys[complaint->meant].name,
+			 rule_sections[rule_keys[complaint->meant].section]);
 	else
 		complain(complaint, 0, "unknown key '%.*s' in [%s], which takes %s", quote_length(name), name, in, all);
 }
 
-enum rule_key find_key(enum rule_section section, const char *name, struct complaint *complaint)
+/* Of the section's own keys (or of the others) the nearest to the name, N_KEYS: none is near enough. */
+static enum rule_key find_nearest(enum rule_section section, bool own, const char *name)
 {
 	enum rule_key meant = N_KEYS;
 	struct nearest nearest;
+	const char *hint;
 
 	nearest_begin(&nearest, name);
 	for (enum rule_key i = 0; i < N_KEYS; i++) {
-		if (rule_keys[i].section != section)
+		if ((rule_keys[i].section == section) != own)
 			continue;
-		if (strcmp(rule_keys[i].name, name) == 0)
-			return i;
 		nearest_offer(&nearest, rule_keys[i].name);
-		if (nearest_get(&nearest) && strcmp(nearest_get(&nearest), rule_keys[i].name) == 0)
+		hint = nearest_get(&nearest);
+		if (hint && strcmp(hint, rule_keys[i].name) == 0)
 			meant = i;
 	}
-	complaint->meant = meant;
+	return meant;
+}
+
+enum rule_key find_key(enum rule_section section, const char *name, struct complaint *complaint)
+{
+	for (enum rule_key i = 0; i < N_KEYS; i++)
+		if (rule_keys[i].section == section && strcmp(rule_keys[i].name, name) == 0)
+			return i;
+	complaint->meant = find_nearest(section, true, name);
+	if (complaint->meant == N_KEYS)
+		complaint->meant = find_nearest(section, false, name);
 	complain_key(section, name, complaint);
 	return N_KEYS;
 }

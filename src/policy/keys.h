@@ -9,8 +9,16 @@
 #include "policy/match.h"
 #include "policy/values.h"
 
-/* In the order in which they stand. */
-enum rule_section { SECTION_MATCH, SECTION_POOL, SECTION_HOST, SECTION_CLIENT, SECTION_GRANT, N_SECTIONS };
+/* In the order in which they stand; [Manage] stands alone. */
+enum rule_section {
+	SECTION_MATCH,
+	SECTION_POOL,
+	SECTION_HOST,
+	SECTION_CLIENT,
+	SECTION_GRANT,
+	SECTION_MANAGE,
+	N_SECTIONS
+};
 
 struct key {
 	enum rule_section section;

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/contradiction.h"
 #include "policy/keys.h"
+#include "policy/managers.h"
 #include "policy/marks.h"
 #include "util/cleanup.h"
 #include "util/ini.h"
@@ -37,6 +39,7 @@ struct parser {
 	struct report_place key_places[N_KEYS];
 	bool section_empty;
 	bool need_given; /* what section_needs() says; or meant, where a line can't be read */
+	bool manager_named; /* by User= or Group= of [Manage], well-formed or not */
 	bool denies; /* by a well-formed Action= */
 };
 
@@ -61,38 +64,24 @@ static void disorder(struct parser *parser, const struct report_place *place, co
 	parser->disordered = true;
 }
 
-/* A group of one has no bystanders: who writes of them has forgotten that groups of more are refused. */
-static void check_bystander_keys(struct parser *parser)
-{
-	static const enum rule_key keys[] = { KEY_BYSTANDERS, KEY_ALLOWED_DRIVERS };
-
-	if (parser->denies || parser->rule.scope == POLICY_WHOLE)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (!parser->key_seen[keys[i]])
-			continue;
-		parser->broken = true;
-		report_error(
-			parser->report, &parser->key_places[keys[i]],
-			"'%s' is about groups of several devices, which this rule does not admit; add GroupScope=whole",
-			rule_keys[keys[i]].name);
-	}
-}
-
 static void check_grant(struct parser *parser)
 {
-	check_bystander_keys(parser);
+	parser->broken |= report_grant_contradictions(&parser->rule, parser->denies, parser->key_seen,
+						      parser->key_places, parser->report);
 	if (!parser->need_given)
 		fail(parser, &parser->section_places[SECTION_GRANT], "[Grant] without Action=allow or Action=deny");
 	if (!parser->rule.backends && !parser->denies)
 		parser->rule.backends = POLICY_BACKEND_ANY;
-	for (enum rule_key i = KEY_ACTION + 1; i < N_KEYS && parser->denies; i++) {
-		if (!parser->key_seen[i])
-			continue;
-		parser->broken = true;
-		report_error(parser->report, &parser->key_places[i],
-			     "'%s' together with Action=deny: a deny grants nothing", rule_keys[i].name);
-	}
+}
+
+static void check_manage(struct parser *parser)
+{
+	const struct report_place *place = &parser->section_places[SECTION_MANAGE];
+
+	if (!parser->need_given)
+		fail(parser, place, "[Manage] without Allow=, what these users may do");
+	if (!parser->manager_named)
+		fail(parser, place, "[Manage] without User= and Group=: who may manage is named");
 }
 
 static void end_section(struct parser *parser)
@@ -123,6 +112,9 @@ static void end_section(struct parser *parser)
 	case SECTION_GRANT:
 		check_grant(parser);
 		break;
+	case SECTION_MANAGE:
+		check_manage(parser);
+		break;
 	case N_SECTIONS:
 		break;
 	}
@@ -137,7 +129,7 @@ static bool has_marks(const struct parser *parser)
 
 static void check_sections(struct parser *parser)
 {
-	if (!parser->section_seen[SECTION_CLIENT] && has_marks(parser))
+	if (parser->section_seen[SECTION_MANAGE] || (!parser->section_seen[SECTION_CLIENT] && has_marks(parser)))
 		return;
 	if (!parser->section_seen[SECTION_CLIENT])
 		disorder(parser, &parser->section_places[SECTION_MATCH],
@@ -154,6 +146,8 @@ static int keep_rule(struct parser *parser)
 
 	if (r == 0 && parser->section_seen[SECTION_GRANT])
 		r = policy_add_rule(parser->policy, &parser->rule);
+	if (r == 0 && parser->section_seen[SECTION_MANAGE])
+		r = policy_add_manager(parser->policy, &parser->rule.manager);
 	return r;
 }
 
@@ -162,6 +156,8 @@ static void end_rule(struct parser *parser)
 	end_section(parser);
 	if (parser->open && !parser->disordered)
 		check_sections(parser);
+	if (parser->open && !parser->broken)
+		parser->broken = report_match_contradictions(&parser->rule, parser->path, parser->report);
 	if (parser->open && !parser->broken && keep_rule(parser) < 0)
 		parser->report->fault = -ENOMEM;
 	rule_clear(&parser->rule);
@@ -183,10 +179,16 @@ static void begin_rule(struct parser *parser, const struct report_place *place)
 	};
 }
 
+/* What comes next is not of this run any more. */
+static bool is_complete(const struct parser *parser)
+{
+	return parser->section_seen[SECTION_GRANT] || parser->section_seen[SECTION_MANAGE];
+}
+
 /* Of [Pool] and [Host], which stand behind [Match] and before [Client]. */
 static void order_mark(struct parser *parser, enum rule_section section, const struct report_place *place)
 {
-	bool behind = parser->section_seen[SECTION_GRANT];
+	bool behind = is_complete(parser);
 	char message[120];
 
 	if (!parser->open || behind) {
@@ -217,7 +219,7 @@ static void order_section(struct parser *parser, enum rule_section section, cons
 		order_mark(parser, section, place);
 		break;
 	case SECTION_CLIENT:
-		if (!parser->open || parser->section_seen[SECTION_GRANT]) {
+		if (!parser->open || is_complete(parser)) {
 			begin_rule(parser, place);
 			disorder(parser, place, "[Client] without a [Match] before it; for every device say Address=*");
 		} else if (parser->section_seen[SECTION_CLIENT]) {
@@ -225,7 +227,7 @@ static void order_section(struct parser *parser, enum rule_section section, cons
 		}
 		break;
 	case SECTION_GRANT:
-		if (!parser->open) {
+		if (!parser->open || parser->section_seen[SECTION_MANAGE]) {
 			begin_rule(parser, place);
 			disorder(parser, place, "[Grant] without [Match] and [Client] before it");
 		} else if (parser->section_seen[SECTION_GRANT]) {
@@ -233,6 +235,9 @@ static void order_section(struct parser *parser, enum rule_section section, cons
 		} else if (!parser->section_seen[SECTION_CLIENT]) {
 			disorder(parser, place, "[Grant] without a [Client] before it; for everybody say User=*");
 		}
+		break;
+	case SECTION_MANAGE:
+		begin_rule(parser, place);
 		break;
 	case N_SECTIONS:
 		break;
@@ -249,7 +254,7 @@ static void on_section(void *userdata, const struct ini_place *ini_place, const 
 	end_section(parser);
 	if (section == N_SECTIONS) {
 		/* It may have been meant for any of them, but behind a [Grant] only for the next rule's. */
-		if (!parser->open || parser->section_seen[SECTION_GRANT])
+		if (!parser->open || is_complete(parser))
 			begin_rule(parser, &place);
 		disorder(parser, &place, complaint.message);
 		return;
@@ -260,6 +265,7 @@ static void on_section(void *userdata, const struct ini_place *ini_place, const 
 	parser->section_places[section] = place;
 	parser->section_empty = true;
 	parser->need_given = false;
+	parser->manager_named = false;
 	parser->denies = false;
 }
 
@@ -328,6 +334,16 @@ static bool is_repeated(struct parser *parser, enum rule_key key, const struct r
 	return false;
 }
 
+/* For those who ask what the rules are; what is said of pools and of the host is no rule. */
+static void keep_text(struct parser *parser, enum rule_key key, const char *value)
+{
+	enum rule_section section = rule_keys[key].section;
+
+	if (section != SECTION_POOL && section != SECTION_HOST &&
+	    rule_add_text(&parser->rule, rule_keys[key].name, value) < 0)
+		parser->report->fault = -ENOMEM;
+}
+
 static void on_value(void *userdata, const struct ini_place *key_place, const char *name,
 		     const struct ini_place *value_place, const char *value)
 {
@@ -343,11 +359,14 @@ static void on_value(void *userdata, const struct ini_place *key_place, const ch
 	if (key == N_KEYS) {
 		fail(parser, &at_key, complaint.message);
 		parser->need_given |= complaint.meant == need;
+		parser->manager_named |= complaint.meant == KEY_MANAGE_USER || complaint.meant == KEY_MANAGE_GROUP;
 		return;
 	}
 	parser->need_given |= key == need;
+	parser->manager_named |= key == KEY_MANAGE_USER || key == KEY_MANAGE_GROUP;
 	if (is_repeated(parser, key, &at_key))
 		return;
+	keep_text(parser, key, value);
 	if (value[strspn(value, SEPARATORS)] == '\0') {
 		parser->broken = true;
 		report_error(parser->report, &at_value, "'%s' has no value", name);
@@ -366,6 +385,7 @@ static void on_error(void *userdata, const struct ini_place *ini_place, const ch
 	/* The line may have been the key that the section lacks. */
 	parser->section_empty = false;
 	parser->need_given = true;
+	parser->manager_named = true;
 	fail(parser, &place, message);
 }
 

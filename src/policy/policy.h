@@ -4,7 +4,7 @@
  * policy, device and client. Broker and helper each load their own copy and compare digests. Not thread-safe to load,
  * thread-safe to ask.
  *
- * Beside rules, files name pools of devices, and how many virtual functions a device is to have.
+ * Beside rules, files name pools of devices, how many virtual functions a device is to have, and who may manage the daemon.
  *
  * Fails closed: a set with one error is not loaded at all, an identity that is missing matches no allow, and what no rule
  * fits is denied.
@@ -166,6 +166,66 @@ bool policy_asks_process(const struct policy *policy);
 void policy_decide(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
 		   struct policy_decision *ret);
 
+/* ---- why rules did not decide: trace.c ---- */
+
+#define POLICY_MISS_TEXT 160
+
+/* A rule that comes before the one that decides, and its first condition that does not fit. Texts are borrowed. */
+struct policy_miss {
+	const char *file;
+	unsigned int line; /* of the [Match] */
+	enum policy_action action;
+	const char *key; /* "Vendor" */
+	char wanted[POLICY_MISS_TEXT]; /* what the rule says of it, as it is written */
+	char found[POLICY_MISS_TEXT]; /* what the device or the client has; "none", or "not known" */
+};
+
+/*
+ * Tells of the rules before the one that decides, in order; of all, if none does. Walks them all, so it is for answers to
+ * people. `missed` is borrowed for the time of the call.
+ */
+void policy_trace(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
+		  void (*tell)(void *userdata, const struct policy_miss *missed), void *userdata);
+
+/* ---- what there is, for people: listing.c ---- */
+
+enum policy_part {
+	POLICY_PART_MATCH,
+	POLICY_PART_CLIENT,
+	POLICY_PART_GRANT, /* without Action= */
+};
+
+/* A rule's place and what it does. The file is borrowed. */
+struct policy_place {
+	const char *file;
+	unsigned int line; /* of the [Match] */
+	enum policy_action action;
+};
+
+/* `rule` counts from 0, in the order in which rules are taken, and is below policy_n_rules(). */
+struct policy_place policy_rule_place(const struct policy *policy, size_t rule);
+/* One part of the rule as it was written, "Key=Value Key=Value", cut at `size` - 1 bytes; empty where it says nothing. */
+void policy_rule_part(const struct policy *policy, size_t rule, enum policy_part part, char *buffer, size_t size);
+
+enum policy_file_state {
+	POLICY_FILE_READ,
+	POLICY_FILE_MASKS, /* it is empty, or a link to /dev/null: files of its name in later folders are not read */
+	POLICY_FILE_OVERRIDDEN, /* a folder of higher priority has one of its name */
+	POLICY_FILE_BAD, /* it can't be trusted or read */
+};
+
+/* A file of one of the folders. Borrowed for the time of the call. */
+struct policy_file {
+	const char *dir;
+	const char *name;
+	enum policy_file_state state;
+	const char *by; /* the folder whose file overrides or masks it; NULL: none */
+};
+
+/* Tells of every `*.policy` file, in order of names, and of one name in order of priority. As policy_load(); 0 or -ENOMEM. */
+int policy_list_files(const char *const *dirs, bool any_owner,
+		      void (*tell)(void *userdata, const struct policy_file *file), void *userdata);
+
 /* Whether any file names such a pool. */
 bool policy_pool_exists(const struct policy *policy, const char *pool);
 /* Whether the device belongs to it. Who may have it is for policy_decide(). */
@@ -175,6 +235,19 @@ bool policy_pool_contains(const struct policy *policy, const char *pool, const s
  * Borrowed from the policy.
  */
 const char *policy_next_pool(const struct policy *policy, const struct policy_subject *subject, size_t *cursor);
+
+/* What [Manage] can allow; each is a method of io.iommud.Manage. */
+enum policy_manage_action {
+	POLICY_MANAGE_RELOAD,
+	POLICY_MANAGE_REVOKE,
+	POLICY_MANAGE_LIST_LEASES,
+	N_POLICY_MANAGE_ACTIONS,
+};
+
+/* "reload" and so on, as Allow= has it. */
+const char *policy_manage_action_name(enum policy_manage_action action);
+/* Whether a [Manage] allows it to this client. Of root it does not know: who is asked lets root pass. */
+bool policy_may_manage(const struct policy *policy, const struct identity *client, enum policy_manage_action action);
 
 /*
  * How many virtual functions the device is to have, by the first [Host] that fits; its file and line are in *file and

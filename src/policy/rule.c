@@ -3,9 +3,12 @@
 #include "policy/rule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/index.h"
+#include "policy/managers.h"
 #include "policy/marks.h"
 #include "util/cleanup.h"
 
@@ -31,11 +34,15 @@ struct policy *policy_free(struct policy *policy)
 		rule_clear(&policy->rules[i]);
 	for (size_t i = 0; i < policy->n_marks; i++)
 		mark_clear(&policy->marks[i]);
+	for (size_t i = 0; i < policy->n_managers; i++)
+		manager_rule_clear(&policy->managers[i]);
 	for (size_t i = 0; i < policy->n_files; i++)
 		free(policy->files[i]);
 	free(policy->rules);
 	free(policy->marks);
+	free(policy->managers);
 	free(policy->files);
+	index_free(policy->index);
 	free(policy->client_kinds);
 	free(policy);
 	return NULL;
@@ -131,7 +138,22 @@ void rule_clear(struct rule *rule)
 	free(rule->allowed_drivers);
 	free(rule->label);
 	free(rule->pool);
+	free(rule->text);
+	manager_rule_clear(&rule->manager);
 	*rule = (struct rule){};
+}
+
+int rule_add_text(struct rule *rule, const char *name, const char *value)
+{
+	size_t used = rule->text ? strlen(rule->text) : 0;
+	size_t size = used + strlen(name) + strlen(value) + sizeof("=\n");
+	char *text = reallocarray(rule->text, size, 1);
+
+	if (!text)
+		return -ENOMEM;
+	rule->text = text;
+	snprintf(text + used, size - used, "%s=%s\n", name, value);
+	return 0;
 }
 
 static int item_copy(const struct item *item, struct item *ret)
@@ -223,34 +245,4 @@ int condition_add(struct condition *condition, struct item *item)
 	items[condition->n++] = *item;
 	*item = (struct item){};
 	return 0;
-}
-
-static bool item_equals(const struct item *left, const struct item *right)
-{
-	if (left->kind != right->kind || left->negated != right->negated || left->number != right->number)
-		return false;
-	return !left->text || strcmp(left->text, right->text) == 0;
-}
-
-static bool condition_has(const struct condition *condition, const struct item *item)
-{
-	for (size_t i = 0; i < condition->n; i++)
-		if (item_equals(&condition->items[i], item))
-			return true;
-	return false;
-}
-
-bool condition_covers(const struct condition *wide, const struct condition *narrow)
-{
-	if (condition_is_any(wide))
-		return true;
-	if (has_choice(wide) && !has_choice(narrow))
-		return false;
-	for (size_t i = 0; has_choice(wide) && i < narrow->n; i++)
-		if (!narrow->items[i].negated && !condition_has(wide, &narrow->items[i]))
-			return false;
-	for (size_t i = 0; i < wide->n; i++)
-		if (wide->items[i].negated && !condition_has(narrow, &wide->items[i]))
-			return false;
-	return true;
 }

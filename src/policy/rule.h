@@ -50,6 +50,9 @@ enum rule_key {
 	KEY_RELEASE_TIMEOUT,
 	KEY_RESET,
 	KEY_ISOLATION,
+	KEY_MANAGE_USER,
+	KEY_MANAGE_GROUP,
+	KEY_MANAGE_ALLOW,
 	N_KEYS
 };
 
@@ -92,6 +95,15 @@ struct mark {
 	unsigned int num_vfs; /* 0: not said */
 };
 
+/* What one [Manage] says. Both lists must have the client, unless one is empty; at least one is not. */
+struct manager_rule {
+	uint32_t *uids;
+	size_t n_uids;
+	uint32_t *gids;
+	size_t n_gids;
+	unsigned int actions; /* bits by enum policy_manage_action */
+};
+
 struct rule {
 	struct condition conditions[N_CONDITIONS];
 	unsigned int file; /* index in policy::files */
@@ -108,6 +120,8 @@ struct rule {
 	struct policy_conduct conduct;
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
+	char *text; /* its conditions and grants as they were written, "Key=Value" a line; NULL: none */
+	struct manager_rule manager; /* of a [Manage], which has none of the other sections */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 
@@ -117,6 +131,8 @@ struct client_kind {
 	size_t last_rule;
 };
 
+struct rule_index;
+
 struct policy {
 	char **files;
 	size_t n_files;
@@ -124,6 +140,9 @@ struct policy {
 	size_t n_rules;
 	struct mark *marks; /* in the order of files and lines */
 	size_t n_marks;
+	struct rule_index *index; /* NULL: there are no rules */
+	struct manager_rule *managers;
+	size_t n_managers;
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
 	bool asks_process; /* some rule has Unit=, Slice=, Executable= or AppArmor= */
@@ -149,14 +168,10 @@ bool condition_is_any(const struct condition *condition);
 int condition_copy(const struct condition *condition, struct condition *ret);
 void condition_clear(struct condition *condition);
 
+/* Adds "name=value" to rule::text. -ENOMEM. */
+int rule_add_text(struct rule *rule, const char *name, const char *value);
+
 void item_clear(struct item *item);
 void rule_clear(struct rule *rule);
-
-/*
- * Whether all that fits `narrow` provably fits `wide` as well: it takes anything, or has every item of the other, and
- * excludes nothing that the other does not exclude. Items that differ in form (`10*` and `10d3`) are not compared. Nothing
- * is said of what is not known.
- */
-bool condition_covers(const struct condition *wide, const struct condition *narrow);
 
 #endif

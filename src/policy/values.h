@@ -61,6 +61,11 @@ int parse_apparmor(const char *text, struct item *ret, struct complaint *complai
 int parse_pool_name(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_num_vfs(const char *text, struct rule *rule, struct complaint *complaint);
 
+/* Values of [Manage], once an item. values-manage.c. */
+int parse_manage_user(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_manage_group(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_manage_allow(const char *text, struct rule *rule, struct complaint *complaint);
+
 /* Values of [Grant], put into the rule; Backend and AllowedDrivers once an item. values-grant.c. */
 int parse_action(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_group_scope(const char *text, struct rule *rule, struct complaint *complaint);

@@ -185,7 +185,7 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 	if (particulars_is_nvme(&device->id))
 		particulars_read_nvme_serial(device_fd, device->serial);
 	if (device->id.class >> 16 == 0x03)
-		device->boot_display = probe_display_in_use(probe, device_fd, device);
+		device->boot_display = probe_display(probe, device_fd, device);
 	return 0;
 }
 

@@ -41,8 +41,8 @@ int probe_open_bus(const struct probe *probe, const char *bus);
  */
 int probe_group(struct probe *probe, const struct device *member, struct group *group);
 
-/* Whether the display `address`, with its opened folder, shows something now. */
-bool probe_display_in_use(struct probe *probe, int device_fd, const struct device *device);
+/* What shows something on the display now, whose folder is opened. */
+enum display_holder probe_display(struct probe *probe, int device_fd, const struct device *device);
 
 /* Whether this negative errno says that what was to be read is not there. */
 bool probe_is_gone(int error);

@@ -50,9 +50,9 @@ int identity_pidfd_error(int fd);
 int identity_from_user(uid_t uid, gid_t gid, struct identity *ret);
 
 /*
- * The same from "USER" or "USER:GROUP", names or numbers. -ENOENT if there is no such name; a number
- * need not be anybody's, and has no groups then but the one that is given. Asks the user database,
- * which may block for long where that is a network's.
+ * The same from "USER[:GROUP][@CONTEXT]", names or numbers and a security context; a user whose name has an '@' goes by
+ * number. -ENOENT if there is no such name, or an empty context; a number need not be anybody's, and has no groups then but
+ * the one that is given. Asks the user database, which may block for long where that is a network's.
  */
 int identity_from_text(const char *text, struct identity *ret);
 

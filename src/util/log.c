@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+
+/* This file's own name in every entry would help nobody. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
-#define MAX_FIELDS 16
+#define MAX_FIELDS 80
 
 static const char *log_ident = "iommud";
 static int log_max = LOG_INFO;
@@ -52,6 +55,14 @@ static void log_send_journal(int priority, const char *const *fields, const char
 	sd_journal_sendv(iov, n);
 }
 
+/* One line, whatever it repeats: nobody's words may look like a line of ours. */
+static void keep_on_one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 __attribute__((format(printf, 3, 0))) static void log_va(int priority, const char *const *fields, const char *format,
 							 va_list args)
 {
@@ -61,6 +72,7 @@ __attribute__((format(printf, 3, 0))) static void log_va(int priority, const cha
 	if (priority > log_max)
 		return;
 	vsnprintf(text, sizeof(text), format, args);
+	keep_on_one_line(text);
 	if (log_to_journal)
 		log_send_journal(priority, fields, text);
 	else

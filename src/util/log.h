@@ -17,7 +17,8 @@ void log_line(int priority, const char *format, ...) __attribute__((format(print
 
 /*
  * As log_line(), with journal fields: `fields` is a NULL-terminated array of "NAME=value" strings, names as the
- * journal wants them (IOMMUD_DEVICE, IOMMUD_GROUP, ...). Without a journal the fields are left out, the text stays.
+ * journal wants them (IOMMUD_DEVICE, IOMMUD_GROUP, ...), 80 at most. Without a journal the fields are left out, the text
+ * stays. Control characters of the text become '?'; what is in fields is for the caller to see to.
  */
 void log_fields(int priority, const char *const *fields, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -8,6 +8,7 @@
 #include "topology/names.h"
 #include "util/cleanup.h"
 #include "util/json-build.h"
+#include "varlink/convert-rules.h"
 
 static void add_hex(struct json_build *build, const char *key, unsigned int value, int digits)
 {
@@ -308,7 +309,7 @@ static json_object *convert_plan(const struct explanation *explanation)
 	return json_build_end(&list);
 }
 
-json_object *convert_explanation(const struct explanation *explanation)
+json_object *convert_explanation(const struct explanation *explanation, bool all)
 {
 	const struct policy_decision *decision = &explanation->decision;
 	const struct refusal *refusal = &explanation->refusal;
@@ -331,6 +332,10 @@ json_object *convert_explanation(const struct explanation *explanation)
 	json_build_add(&build, "blockers", convert_blockers(&explanation->verdict));
 	json_build_add(&build, "bystanders", convert_bystanders(&explanation->bystanders));
 	json_build_text_or_null(&build, "token", explanation->token);
+	json_build_add(&build, "passedRules", convert_passed_rules(explanation, all));
+	json_build_number(&build, "morePassedRules", (int64_t)(explanation->n_passed_in_all - explanation->n_passed));
+	json_build_text(&build, "resetScope", reset_scope_name(explanation->reset.scope));
+	json_build_add(&build, "resetSet", convert_reset_set(&explanation->reset, false));
 	json_build_add(&build, "plan", convert_plan(explanation));
 	json_build_add(&build, "guarantees", guarantees(explanation));
 	return json_build_end(&build);

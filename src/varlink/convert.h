@@ -17,7 +17,8 @@ json_object *convert_blockers(const struct verdict *verdict);
 json_object *convert_bystanders(const struct bystanders *bystanders);
 /* The addresses of all members, or of those that stand against the reset. */
 json_object *convert_reset_set(const struct reset_set *set, bool conflicting);
-json_object *convert_explanation(const struct explanation *explanation);
+/* `all`: what rules say that did not fit as well, which only root is told. */
+json_object *convert_explanation(const struct explanation *explanation, bool all);
 struct service;
 /* The answer of GetStatus. */
 json_object *convert_status(const struct service *service);

@@ -18,6 +18,7 @@
 #include "util/text.h"
 #include "varlink/convert.h"
 #include "varlink/errors.h"
+#include "varlink/manage.h"
 #include "varlink/session.h"
 
 /* The one reply of a call. Without memory the connection ends: an empty reply would be a wrong one. */
@@ -28,27 +29,19 @@ static int reply(struct varlink_call *call, json_object *parameters)
 
 /* ---- lists ---- */
 
-static int list_begin(struct varlink_call *call, enum listing_kind kind)
-{
-	struct session *session = session_of_call(call);
-
-	session->listing = (struct listing){ .call = call, .kind = kind, .last_group = -1 };
-	return session_list(session);
-}
-
 static int list_devices(void *userdata, struct varlink_call *call, const void *parameters)
 {
-	return list_begin(call, LISTING_DEVICES);
+	return session_list_begin(call, LISTING_DEVICES);
 }
 
 static int list_groups(void *userdata, struct varlink_call *call, const void *parameters)
 {
-	return list_begin(call, LISTING_GROUPS);
+	return session_list_begin(call, LISTING_GROUPS);
 }
 
 static int list_leases(void *userdata, struct varlink_call *call, const void *parameters)
 {
-	return list_begin(call, LISTING_LEASES);
+	return session_list_begin(call, LISTING_LEASES);
 }
 
 struct subscribe_parameters {
@@ -161,7 +154,8 @@ static int refuse_as(struct varlink_call *call, const char *device, const char *
 	return errors_reply(call, &refusal);
 }
 
-static int explain_to(struct varlink_call *call, struct broker *broker, const struct identity *identity,
+/* `all`: the caller is root, and may know what rules say of others. */
+static int explain_to(struct varlink_call *call, struct broker *broker, const struct identity *identity, bool all,
 		      const struct explain_parameters *wanted)
 {
 	struct explanation explanation;
@@ -172,7 +166,7 @@ static int explain_to(struct varlink_call *call, struct broker *broker, const st
 	if (explanation.refusal.kind == REFUSAL_NO_SUCH_DEVICE)
 		r = errors_reply(call, &explanation.refusal);
 	else
-		r = reply(call, convert_explanation(&explanation));
+		r = reply(call, convert_explanation(&explanation, all));
 	explanation_clear(&explanation);
 	return r;
 }
@@ -183,24 +177,25 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 	struct service *service = userdata;
 	struct session *session = session_of_call(call);
 	struct identity other = IDENTITY_INIT;
+	bool admin = peer_is_admin(session->peer);
 	int r;
 
 	if (!is_backend(wanted->backend))
 		return refuse_backend(call, wanted->backend);
 	if (!wanted->as)
-		return explain_to(call, service->broker, peer_get_identity(session->peer), wanted);
-	if (!peer_is_admin(session->peer))
+		return explain_to(call, service->broker, peer_get_identity(session->peer), admin, wanted);
+	if (!admin)
 		return refuse_as(call, wanted->device, "only root may ask what others would get");
 	r = identity_from_text(wanted->as, &other);
 	if (r < 0)
 		return refuse_as(call, wanted->device,
-				 "'as' names no user and group: USER or USER:GROUP, names or numbers");
-	r = explain_to(call, service->broker, &other, wanted);
+				 "'as' names no user and group: USER[:GROUP][@CONTEXT], names or numbers");
+	r = explain_to(call, service->broker, &other, admin, wanted);
 	identity_clear(&other);
 	return r;
 }
 
-/* ---- Acquire, Release and Revoke ---- */
+/* ---- Acquire and Release ---- */
 
 #define WAIT_SEC_MAX 3600
 
@@ -332,39 +327,9 @@ static int release(void *userdata, struct varlink_call *call, const void *parame
 	return errors_reply(call, &refusal);
 }
 
-struct revoke_parameters {
-	uint64_t lease;
-	const char *reason;
-};
-
-static const struct json_field revoke_fields[] = {
-	{ "lease", JSON_FIELD_U64, offsetof(struct revoke_parameters, lease), true },
-	{ "reason", JSON_FIELD_STRING, offsetof(struct revoke_parameters, reason), false },
-};
-
-static int revoke_lease(void *userdata, struct varlink_call *call, const void *parameters)
-{
-	const struct revoke_parameters *wanted = parameters;
-	struct service *service = userdata;
-	struct refusal refusal = { 0 };
-	char reason[160];
-
-	if (!peer_is_admin(session_of_call(call)->peer)) {
-		refusal_set(&refusal, REFUSAL_DENIED, "only root may take a lease back; its owner may release it");
-		return errors_reply(call, &refusal);
-	}
-	text_copy_printable(reason, sizeof(reason), wanted->reason ? wanted->reason : "root wants it back");
-	if (broker_revoke(service->broker, wanted->lease, reason))
-		return varlink_reply(call, NULL, NULL, 0, false);
-	refusal.number = wanted->lease;
-	refusal_set(&refusal, REFUSAL_NO_SUCH_LEASE, "there is no lease %llu; see 'iommuctl status'",
-		    (unsigned long long)wanted->lease);
-	return errors_reply(call, &refusal);
-}
-
 #define FIELDS(table, type) .fields = (table), .n_fields = ARRAY_SIZE(table), .parameters_size = sizeof(type)
 
-const struct varlink_method iommud_methods[] = {
+static const struct varlink_method methods[] = {
 	{ .name = "io.iommud.GetStatus", .handle = get_status },
 	{ .name = "io.iommud.ListDevices", .flags = VARLINK_REQUIRES_MORE, .handle = list_devices },
 	{ .name = "io.iommud.ListGroups", .flags = VARLINK_REQUIRES_MORE, .handle = list_groups },
@@ -380,9 +345,15 @@ const struct varlink_method iommud_methods[] = {
 	  FIELDS(acquire_fields, struct acquire_parameters),
 	  .handle = acquire },
 	{ .name = "io.iommud.Release", FIELDS(release_fields, struct release_parameters), .handle = release },
-	{ .name = "io.iommud.Revoke", FIELDS(revoke_fields, struct revoke_parameters), .handle = revoke_lease },
 };
 
-const size_t iommud_n_methods = ARRAY_SIZE(iommud_methods);
+const struct varlink_interface iommud_interface = {
+	.name = "io.iommud",
+	.description = io_iommud_idl,
+	.methods = methods,
+	.n_methods = ARRAY_SIZE(methods),
+};
 
-const struct varlink_interface iommud_interface = { .name = "io.iommud", .description = io_iommud_idl };
+const struct varlink_interface *const iommud_interfaces[] = { &iommud_interface, &iommud_manage_interface };
+
+const size_t iommud_n_interfaces = ARRAY_SIZE(iommud_interfaces);

@@ -5,8 +5,10 @@
 
 #include "varlink/server.h"
 
-extern const struct varlink_method iommud_methods[];
-extern const size_t iommud_n_methods;
 extern const struct varlink_interface iommud_interface;
+
+/* All that the daemon serves: this one, and that of manage.h. */
+extern const struct varlink_interface *const iommud_interfaces[];
+extern const size_t iommud_n_interfaces;
 
 #endif

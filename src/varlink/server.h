@@ -50,6 +50,8 @@ struct varlink_method {
 struct varlink_interface {
 	const char *name; /* "io.iommud" */
 	const char *description; /* the text of its IDL file */
+	const struct varlink_method *methods;
+	size_t n_methods;
 };
 
 struct varlink_limits {
@@ -62,10 +64,8 @@ struct varlink_limits {
 
 struct varlink_server_config {
 	const char *vendor, *product, *version, *url; /* for org.varlink.service.GetInfo */
-	const struct varlink_interface *interfaces; /* org.varlink.service is added by the server */
+	const struct varlink_interface *const *interfaces; /* org.varlink.service is added by the server */
 	size_t n_interfaces;
-	const struct varlink_method *methods;
-	size_t n_methods;
 	struct varlink_limits limits;
 	/*
 	 * A client came (its identity is captured), or is gone: everything of it must be let go of now, its unanswered call

@@ -66,7 +66,7 @@ static json_object *interface_names(const struct varlink_server *server)
 		return NULL;
 	json_object_array_add(names, json_object_new_string(service_interface.name));
 	for (size_t i = 0; i < server->config.n_interfaces; i++)
-		json_object_array_add(names, json_object_new_string(server->config.interfaces[i].name));
+		json_object_array_add(names, json_object_new_string(server->config.interfaces[i]->name));
 	return names;
 }
 
@@ -127,8 +127,11 @@ static const struct varlink_method *find_method(const struct varlink_method *met
 const struct varlink_method *varlink_server_find_method(struct varlink_server *server, const char *name,
 							void **ret_userdata)
 {
-	const struct varlink_method *method = find_method(server->config.methods, server->config.n_methods, name);
+	const struct varlink_method *method = NULL;
 
+	for (size_t i = 0; i < server->config.n_interfaces && !method; i++)
+		method = find_method(server->config.interfaces[i]->methods, server->config.interfaces[i]->n_methods,
+				     name);
 	if (method) {
 		*ret_userdata = server->config.userdata;
 		return method;
@@ -148,7 +151,7 @@ const struct varlink_interface *varlink_server_find_interface(const struct varli
 							      size_t size)
 {
 	for (size_t i = 0; i < server->config.n_interfaces; i++)
-		if (has_name(&server->config.interfaces[i], name, size))
-			return &server->config.interfaces[i];
+		if (has_name(server->config.interfaces[i], name, size))
+			return server->config.interfaces[i];
 	return has_name(&service_interface, name, size) ? &service_interface : NULL;
 }

@@ -35,6 +35,7 @@ int session_connected(void *userdata, struct varlink_connection *connection)
 	if (!session)
 		return -ENOMEM;
 	list_init(&session->subscriber_link);
+	list_init(&session->reload_link);
 	session->service = service;
 	session->connection = connection;
 	session->peer = peer_new(service->broker, varlink_connection_get_identity(connection),
@@ -63,6 +64,7 @@ void session_disconnected(void *userdata, struct varlink_connection *connection)
 		return;
 	varlink_connection_set_userdata(connection, NULL);
 	list_unlink(&session->subscriber_link);
+	list_unlink(&session->reload_link);
 	/* The end of its leases is an event: this session hears none any more. */
 	session->subscription = NULL;
 	session->acquire = NULL;
@@ -105,12 +107,12 @@ static const struct group *next_group(struct session *session)
 
 static const struct lease *next_lease(struct session *session)
 {
-	bool admin = peer_is_admin(session->peer);
+	bool all = session->listing.kind == LISTING_ALL_LEASES || peer_is_admin(session->peer);
 	const struct lease *lease;
 
 	list_for_each(lease, broker_leases(session->service->broker), link)
 		if (lease->id > session->listing.last_lease &&
-		    (admin || lease->uid == peer_get_identity(session->peer)->uid))
+		    (all || lease->uid == peer_get_identity(session->peer)->uid))
 			return lease;
 	return NULL;
 }
@@ -140,6 +142,7 @@ static bool list_next(struct session *session, struct json_build *build)
 		json_build_add(build, "group", convert_group(service->broker, group));
 		return true;
 	case LISTING_LEASES:
+	case LISTING_ALL_LEASES:
 		lease = next_lease(session);
 		if (!lease)
 			return false;
@@ -148,6 +151,14 @@ static bool list_next(struct session *session, struct json_build *build)
 		return true;
 	}
 	return false;
+}
+
+int session_list_begin(struct varlink_call *call, enum listing_kind kind)
+{
+	struct session *session = session_of_call(call);
+
+	session->listing = (struct listing){ .call = call, .kind = kind, .last_group = -1 };
+	return session_list(session);
 }
 
 int session_list(struct session *session)

@@ -17,12 +17,19 @@ struct service {
 	struct device_names *names;
 	struct list_link subscribers; /* session::subscriber_link */
 	const char *module_wanted; /* KernelModule= of iommud.conf */
+
+	/* manage.c: reloads are the daemon's business, which calls manage_reloaded() when one has come to its end. */
+	struct list_link reloading; /* session::reload_link */
+	uint64_t last_reload; /* how often it was asked for */
+	void (*begin_reload)(void *userdata);
+	void *reload_userdata;
 };
 
 enum listing_kind {
 	LISTING_DEVICES,
 	LISTING_GROUPS,
 	LISTING_LEASES,
+	LISTING_ALL_LEASES, /* of other users, too */
 };
 
 /* A list on its way to a client that reads as it likes: what was sent last is remembered, not what comes next. */
@@ -43,6 +50,9 @@ struct session {
 	struct varlink_call *subscription; /* NULL: not subscribed */
 	uint64_t subscribed_lease; /* what happens to this lease only; 0: everything */
 	struct listing listing;
+	struct list_link reload_link; /* service::reloading */
+	struct varlink_call *reload; /* NULL: none waits */
+	uint64_t reload_number;
 	bool lost; /* events were left out because the client did not read, and it was not told yet */
 	uint64_t last_lost; /* the sequence of the last of them */
 };
@@ -56,6 +66,8 @@ void session_drained(void *userdata, struct varlink_connection *connection);
 /* For broker_config: tells all subscribers that may see it. */
 void session_publish(void *userdata, const struct broker_event *event);
 
+/* Begins the list that the call asks for. */
+int session_list_begin(struct varlink_call *call, enum listing_kind kind);
 /* Sends the list as far as the client's queue takes it. */
 int session_list(struct session *session);
 /* `lease` 0: everything that the session's peer may see. */

@@ -211,7 +211,7 @@ describes_a_device() {
 explains_what_would_be_refused() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","plan":["first","then"],"guarantees":["one","two"]}
+		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","passedRules":[{"file":"/etc/iommud/policy.d/10-a.policy","line":1,"action":"deny","key":"User","wanted":"bob carol","found":"1000"},{"file":"/etc/iommud/policy.d/10-a.policy","line":9,"action":"allow","key":"Unit","wanted":null,"found":"none"}],"morePassedRules":3,"resetScope":"bus","resetSet":["0000:01:00.0","0000:01:00.1"],"plan":["first","then"],"guarantees":["one","two"]}
 	END
 	run 0 explain 0000:01:00.0 --as=alice:kvm --backend iommufd
 	logged 'call {"method":"io.iommud.Explain","parameters":{"device":"0000:01:00.0","as":"alice:kvm","backend":"iommufd"}}'
@@ -219,6 +219,9 @@ explains_what_would_be_refused() {
             Answer: refused
           Decision: group 12 is not viable
               Rule: /etc/iommud/policy.d/50-lab.policy:7
+       Passed over: /etc/iommud/policy.d/10-a.policy:1 (deny): User=bob carol, but it is 1000
+                    /etc/iommud/policy.d/10-a.policy:9 (allow): another Unit than none
+                    and 3 more
              Group: 12
        Group scope: whole
            Backend: iommufd
@@ -231,6 +234,7 @@ explains_what_would_be_refused() {
         Bystanders: 0000:01:00.1 (8086:10d3, driver e1000e): is unbound
                     0000:01:00.2 (8086:10d4, no driver): stays
      Consent token: cafe
+         Reset set: 0000:01:00.0, 0000:01:00.1
               Plan: first
                     then
         Guarantees: one
@@ -240,7 +244,7 @@ explains_what_would_be_refused() {
 explains_what_would_be_granted() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"plan":[],"guarantees":[]}
+		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"passedRules":[],"morePassedRules":0,"resetScope":"function","resetSet":["0000:00:04.0"],"plan":[],"guarantees":[]}
 	END
 	run 0 explain 0000:00:04.0
 	is "$out" '            Device: 0000:00:04.0
@@ -250,7 +254,8 @@ explains_what_would_be_granted() {
              Group: 5
        Group scope: singleton
            Backend: legacy
-           Verdict: viable'
+           Verdict: viable
+         Reset set: 0000:00:04.0'
 	run 0 explain --json=short 0000:00:04.0
 	has "$out" '{"allowed":true,'
 }
@@ -295,6 +300,22 @@ Kernel module: in use (KernelModule=prefer)
 LEASE  STATE   BACKEND  LABEL  UID   PID  GROUPS  DEVICES       PARKED
 3      active  iommufd  -      1000  42   5       0000:00:07.2  0000:00:07.0, 0000:00:07.1
 4      active  legacy   -      1000  42   12      0000:01:00.0  -'
+}
+
+shows_the_leases_of_all_users() {
+	start <<-END
+		call org.varlink.service.GetInfo
+		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"off","loaded":false,"abiVersion":null,"features":[]},"weaknesses":[]}
+		call io.iommud.Manage.ListLeases
+		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":null,"devices":["0000:00:07.2"],"parked":[],"groups":[5],"uid":1001,"pid":42}}
+		reply {}
+	END
+	run 0 status --all --no-legend
+	is "$out" '3  active  iommufd  -  1001  42  5  0000:00:07.2'
+	run 2 list --all
+	has "$err" "'list' takes no --all"
 }
 
 says_what_is_weaker_without_the_module() {
@@ -515,11 +536,11 @@ acquire_ends_when_its_lease_was_over_before_it_subscribed() {
 
 revoke_names_lease_and_reason() {
 	start <<-END
-		call io.iommud.Revoke "lease":7
-		error io.iommud.NoSuchLease {"lease":7,"message":"there is no lease 7"}
-		call io.iommud.Revoke "lease":8
-		error io.iommud.DeniedByPolicy {"device":"","file":null,"line":null,"message":"only root may"}
-		call io.iommud.Revoke
+		call io.iommud.Manage.Revoke "lease":7
+		error io.iommud.Manage.NoSuchLease {"lease":7,"message":"there is no lease 7"}
+		call io.iommud.Manage.Revoke "lease":8
+		error io.iommud.Manage.NotAllowed {"method":"Revoke","allow":"revoke","message":"only root may"}
+		call io.iommud.Manage.Revoke
 		reply {}
 	END
 	run 0 revoke 3
@@ -536,6 +557,44 @@ revoke_names_lease_and_reason() {
 		run 2 revoke -- "$word"
 		has "$err" 'a lease is a number'
 	done
+}
+
+# ---- reload ----
+
+reload_says_what_came_of_it() {
+	start <<-END
+		call io.iommud.Manage.Reload
+		reply {"rules":7,"digest":"cafe"}
+	END
+	run 0 reload
+	is "$out" '7 rules in force, digest cafe.'
+	run 0 reload --json=short
+	is "$out" '{"rules":7,"digest":"cafe"}'
+	stop
+	start <<-END
+		call io.iommud.Manage.Reload
+		error io.iommud.Manage.PolicyInvalid {"messages":["a:1:2: error: one","b:3:4: error: two"],"message":"not loaded"}
+	END
+	run 1 reload
+	is "$err" 'iommuctl: not loaded
+  a:1:2: error: one
+  b:3:4: error: two'
+	is "$out" ''
+	stop
+	start <<-END
+		call io.iommud.Manage.Reload
+		error io.iommud.Manage.PolicyNotShared {"message":"the helper is away"}
+	END
+	run 1 reload
+	is "$err" 'iommuctl: the helper is away'
+	stop
+	start <<-END
+		call io.iommud.Manage.Reload
+		error io.iommud.Manage.NotAllowed {"method":"Reload","allow":"reload","message":"you may not"}
+	END
+	run 3 reload
+	is "$err" 'iommuctl: you may not'
+	run 2 reload now
 }
 
 acquire_sends_backend_and_consent() {
@@ -640,6 +699,7 @@ error $error $parameters"
 		3 io.iommud.ResetScopeConflict {"device":"0000:00:04.0","scope":"none","resetSet":[],"conflicting":[],"message":"it says why"}
 		3 org.varlink.service.PermissionDenied {"message":"it says why"}
 		1 org.varlink.service.InvalidParameter {"parameter":"devices","message":"it says why"}
+		3 io.iommud.Manage.NotAllowed {"method":"Revoke","allow":"revoke","message":"it says why"}
 		1 io.iommud.SomethingNew {"message":"it says why"}
 	END
 }
@@ -843,7 +903,7 @@ descriptors_never_become_standard_streams() {
 
 # ---- policy, usage, help ----
 
-policy_check_asks_the_daemon() {
+policy_asks_the_daemon() {
 	cat >"$dir/daemon" <<-'END'
 		#!/bin/sh
 		printf '<%s>' "$@"
@@ -855,12 +915,25 @@ policy_check_asks_the_daemon() {
 	is "$out" '<--check-policy>'
 	run 7 policy check '/a b' /c
 	is "$out" '<--check-policy></a b></c>'
+	run 7 policy list
+	is "$out" '<--list-policy>'
+	run 7 policy list --json /a
+	is "$out" '<--list-policy=pretty></a>'
+	run 7 policy --json=short list
+	is "$out" '<--list-policy=short>'
+	run 7 policy test /x.test /a
+	is "$out" '<--test-policy></x.test></a>'
+	run 2 policy test
+	has "$err" 'which file?'
+	run 2 policy check --json
+	has "$err" "'policy check' takes no --json"
 	export IOMMUD_DAEMON=$dir/missing
 	run 1 policy check
 	has "$err" "$dir/missing: No such file"
 	unset IOMMUD_DAEMON
 	run 2 policy
 	run 2 policy chekc
+	has "$err" "did you mean 'check'?"
 }
 
 usage_errors_have_a_hint() {
@@ -952,6 +1025,7 @@ completion_knows_verbs_options_and_devices() {
 	completes "$ctl run --pool=f" fast-net
 	completes 'iommuctl --color=a' auto always
 	completes 'iommuctl policy ch' check
+	completes 'iommuctl policy te' test
 	completes "$ctl explain " 0000:00:04.0 0000:01:00.0
 	completes "$ctl explain 0000:01" 01:00.0
 	completes "$ctl run 0000:00:04.0 0000:0" 00:04.0 01:00.0
@@ -986,6 +1060,7 @@ explains_what_would_be_refused
 explains_what_would_be_granted
 shows_daemon_and_leases
 shows_what_is_parked_for_a_lease
+shows_the_leases_of_all_users
 shows_that_there_are_no_leases
 colours_only_when_told_or_on_a_terminal
 control_characters_do_not_reach_the_terminal
@@ -998,6 +1073,7 @@ acquire_says_when_the_lease_is_over
 acquire_lets_go_when_it_is_asked_to
 acquire_ends_when_its_lease_was_over_before_it_subscribed
 revoke_names_lease_and_reason
+reload_says_what_came_of_it
 acquire_sends_backend_and_consent
 acquire_asks_for_a_pool
 what_does_not_go_with_a_pool_is_wrong_usage
@@ -1018,7 +1094,7 @@ run_says_what_the_backend_lacks
 run_says_when_the_command_can_not_start
 run_refused_starts_nothing
 descriptors_never_become_standard_streams
-policy_check_asks_the_daemon
+policy_asks_the_daemon
 usage_errors_have_a_hint
 help_and_version_are_there
 every_verb_and_option_has_its_place_in_the_manual

@@ -88,7 +88,7 @@ static void take_back(struct machine *machine, long long lease)
 	char parameters[64];
 
 	snprintf(parameters, sizeof(parameters), "{\"lease\":%lld,\"reason\":\"it is wanted\"}", lease);
-	reply = machine_call(&root, "Revoke", parameters);
+	reply = machine_call(&root, "io.iommud.Manage.Revoke", parameters);
 	assert_null(reply.error);
 	varlink_reply_clear(&reply);
 	varlink_client_close(&root);
@@ -239,8 +239,10 @@ static void only_root_takes_leases_back(void **state)
 	root = machine_connect(machine, 0);
 	lease = machine_take(&alice, ONE(NIC));
 	snprintf(parameters, sizeof(parameters), "{\"lease\":%lld}", lease);
-	machine_expect_refusal(&alice, "Revoke", parameters, "DeniedByPolicy", "only root");
-	machine_expect_refusal(&root, "Revoke", "{\"lease\":999}", "NoSuchLease", "there is no lease 999");
+	machine_expect_refusal(&alice, "io.iommud.Manage.Revoke", parameters, "io.iommud.Manage.NotAllowed",
+			       "for root, and for users");
+	machine_expect_refusal(&root, "io.iommud.Manage.Revoke", "{\"lease\":999}", "io.iommud.Manage.NoSuchLease",
+			       "there is no lease 999");
 	take_back(machine, lease);
 	machine_expect_event(machine, "leaseReleased");
 	varlink_client_close(&alice);

@@ -17,6 +17,7 @@
 #include "open-fds.h"
 #include "topology/names.h"
 #include "varlink-fixture.h"
+#include "varlink/manage.h"
 #include "varlink/methods.h"
 
 /* The session layer is handed `service`; what belongs to the rig is found from it. */
@@ -45,10 +46,8 @@ static void start_server(struct service_rig *rig)
 		.product = "p",
 		.version = "1",
 		.url = "u",
-		.interfaces = &iommud_interface,
-		.n_interfaces = 1,
-		.methods = iommud_methods,
-		.n_methods = iommud_n_methods,
+		.interfaces = iommud_interfaces,
+		.n_interfaces = iommud_n_interfaces,
 		.connected = connected,
 		.disconnected = disconnected,
 		.ready = session_ready,
@@ -80,6 +79,8 @@ void service_rig_start(struct service_rig *rig, const char *policy)
 	rig->rig.on_event = session_publish;
 	rig->rig.on_event_userdata = &rig->service;
 	rig->idl = idl_parse(iommud_interface.description);
+	rig->manage_idl = idl_parse(iommud_manage_interface.description);
+	list_init(&rig->service.reloading);
 	start_server(rig);
 }
 
@@ -90,6 +91,7 @@ void service_rig_stop(struct service_rig *rig)
 	device_names_free(rig->service.names);
 	rig_stop(&rig->rig);
 	rig->idl = idl_free(rig->idl);
+	rig->manage_idl = idl_free(rig->manage_idl);
 	unlink(rig->path);
 	*strrchr(rig->path, '/') = '\0';
 	rmdir(rig->path);
@@ -158,6 +160,16 @@ static struct varlink_reply receive(struct varlink_client *client)
 	return reply;
 }
 
+/* Held against the interface that the name is of. */
+static const char *check(struct service_rig *rig, enum idl_member_kind kind, const char *name, json_object *parameters)
+{
+	static const char prefix[] = "Manage.";
+	bool manages = strncmp(name, prefix, strlen(prefix)) == 0;
+
+	return idl_check(manages ? rig->manage_idl : rig->idl, kind, manages ? name + strlen(prefix) : name,
+			 parameters);
+}
+
 struct varlink_reply service_next(struct service_rig *rig, struct varlink_client *client, const char *method)
 {
 	struct varlink_reply reply = receive(client);
@@ -165,7 +177,7 @@ struct varlink_reply service_next(struct service_rig *rig, struct varlink_client
 
 	if (reply.error)
 		fail_msg("%s: %s %s", method, reply.error, json_object_to_json_string(reply.parameters));
-	wrong = idl_check(rig->idl, IDL_METHOD, method, reply.parameters);
+	wrong = check(rig, IDL_METHOD, method, reply.parameters);
 	if (wrong)
 		fail_msg("%s in %s", wrong, json_object_to_json_string(reply.parameters));
 	return reply;
@@ -197,7 +209,7 @@ struct varlink_reply service_refused(struct service_rig *rig, struct varlink_cli
 	if (!reply.error || strncmp(reply.error, "io.iommud.", 10) != 0 || strcmp(reply.error + 10, error) != 0)
 		fail_msg("%s instead of %s: %s", reply.error ? reply.error : "no error", error,
 			 json_object_to_json_string(reply.parameters));
-	wrong = idl_check(rig->idl, IDL_ERROR, error, reply.parameters);
+	wrong = check(rig, IDL_ERROR, error, reply.parameters);
 	if (wrong)
 		fail_msg("%s in %s", wrong, json_object_to_json_string(reply.parameters));
 	return reply;

@@ -16,6 +16,7 @@ struct service_rig {
 	struct service service;
 	struct varlink_server *server;
 	struct idl *idl;
+	struct idl *manage_idl;
 	char path[108];
 	size_t n_fds_before;
 	struct varlink_connection *last; /* the connection that came last */
@@ -31,7 +32,7 @@ struct varlink_client service_rig_connect(struct service_rig *rig, uid_t uid);
 /* `n` more devices, each alone in its group: 0000:80:00.0 and up, groups 100 and up. */
 void service_rig_add_devices(struct service_rig *rig, unsigned int n);
 
-/* Calls `io.iommud.METHOD`; the reply must be what is declared for it. To be cleared by varlink_reply_clear(). */
+/* Calls `io.iommud.METHOD` (METHOD may be "Manage.Revoke"); the reply must be what is declared for it. To be cleared by varlink_reply_clear(). */
 struct varlink_reply service_call(struct service_rig *rig, struct varlink_client *client, const char *method,
 				  const char *parameters, const char *flags);
 /* The next reply of the same call. */

@@ -143,9 +143,14 @@ static const struct varlink_method test_methods[] = {
 	TEST_METHOD("Strict", VARLINK_NO_ONEWAY, handle_echo),
 };
 
-static const struct varlink_interface test_interfaces[] = {
-	{ .name = "test", .description = "interface test\n\nmethod Echo() -> ()\n" },
+static const struct varlink_interface test_interface = {
+	.name = "test",
+	.description = "interface test\n\nmethod Echo() -> ()\n",
+	.methods = test_methods,
+	.n_methods = ARRAY_SIZE(test_methods),
 };
+
+static const struct varlink_interface *const test_interfaces[] = { &test_interface };
 
 static int on_connected(void *userdata, struct varlink_connection *connection)
 {
@@ -228,8 +233,6 @@ int fixture_start(struct varlink_fixture *fixture, const struct varlink_limits *
 		.url = "https://example.org/",
 		.interfaces = test_interfaces,
 		.n_interfaces = ARRAY_SIZE(test_interfaces),
-		.methods = test_methods,
-		.n_methods = ARRAY_SIZE(test_methods),
 		.connected = on_connected,
 		.disconnected = on_disconnected,
 		.drained = on_drained,

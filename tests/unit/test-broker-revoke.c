@@ -88,7 +88,7 @@ static void take_one(struct fixture *f, const char *grant)
 
 static void take_back(struct fixture *f)
 {
-	assert_true(broker_revoke(f->rig.broker, f->lease, "the card is wanted elsewhere"));
+	assert_true(broker_revoke(f->rig.broker, f->lease, 0, "the card is wanted elsewhere"));
 	rig_settle(&f->rig);
 }
 
@@ -376,7 +376,7 @@ static void asking_twice_changes_nothing(void **state)
 	time_passes(f);
 	assert_non_null(strstr(f->rig.fake.trace, "kill("));
 	let_go(f);
-	assert_false(broker_revoke(f->rig.broker, f->lease, "x"));
+	assert_false(broker_revoke(f->rig.broker, f->lease, 0, "x"));
 }
 
 /* Nobody can prove who had it: whoever has the descriptors is named. */
@@ -504,7 +504,7 @@ static void revoke_meanwhile(struct rig *rig)
 	rig_while_opening = NULL;
 	/* As from the opener's thread's time: the acquire is marked so. */
 	list_first_entry(broker_leases(rig->broker), struct lease, link)->acquire->opening = true;
-	assert_true(broker_revoke(rig->broker, 1, "why not"));
+	assert_true(broker_revoke(rig->broker, 1, 0, "why not"));
 	assert_int_equal(rig->outcome.n, 0);
 	list_first_entry(broker_leases(rig->broker), struct lease, link)->acquire->opening = false;
 }

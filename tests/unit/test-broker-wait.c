@@ -48,7 +48,7 @@ static int teardown(void **state)
 	for (size_t i = 0; i < N_ASKERS; i++)
 		asker_go(&askers[i]);
 	assert_true(list_is_empty(broker_leases(rig.broker)));
-	assert_int_equal(broker_next_deadline(rig.broker), UINT64_MAX);
+	assert_int_equal(wait_next_deadline(rig.broker), UINT64_MAX);
 	assert_int_equal(fake_helper_n_open(&rig.fake), 0);
 	rig_stop(&rig);
 	return 0;

@@ -94,7 +94,7 @@ static void arguments_that_are_wrong_are_not_sent(void **state)
 	const char *event;
 	struct fixture f;
 
-	begin(&f, SUBSCRIBE "more " EVENT("subscribed") "\ncall io.iommud.Revoke\nreply {}\n");
+	begin(&f, SUBSCRIBE "more " EVENT("subscribed") "\ncall io.iommud.Manage.Revoke\nreply {}\n");
 	assert_int_equal(iommud_subscribe(NULL, 3), -EINVAL);
 	assert_int_equal(iommud_subscribe(f.connection, 0), -EINVAL);
 	assert_int_equal(iommud_subscribe(f.connection, UINT64_MAX), -EINVAL);
@@ -103,7 +103,7 @@ static void arguments_that_are_wrong_are_not_sent(void **state)
 	assert_int_equal(iommud_revoke(NULL, 3, NULL), -EINVAL);
 	assert_int_equal(iommud_revoke(f.connection, UINT64_MAX, NULL), -EINVAL);
 	assert_int_equal(iommud_revoke(f.connection, 3, NULL), 0);
-	assert_log(&f, "call {\"method\":\"io.iommud.Revoke\",\"parameters\":{\"lease\":3}}");
+	assert_log(&f, "call {\"method\":\"io.iommud.Manage.Revoke\",\"parameters\":{\"lease\":3}}");
 	end(&f);
 }
 
@@ -149,11 +149,13 @@ static void revoke_says_why_and_may_be_refused(void **state)
 {
 	struct fixture f;
 
-	begin(&f, "call io.iommud.Revoke \"lease\":9\nreply {}\ncall io.iommud.Revoke \"lease\":10\n"
-		  "error io.iommud.DeniedByPolicy {\"message\":\"only root\"}\ncall io.iommud.Revoke\nmore {}\n");
+	begin(&f,
+	      "call io.iommud.Manage.Revoke \"lease\":9\nreply {}\ncall io.iommud.Manage.Revoke \"lease\":10\n"
+	      "error io.iommud.Manage.NotAllowed {\"message\":\"only root\"}\ncall io.iommud.Manage.Revoke\nmore {}\n");
 	assert_int_equal(iommud_revoke(f.connection, 9, "a \"b\""), 0);
-	assert_log(&f,
-		   "call {\"method\":\"io.iommud.Revoke\",\"parameters\":{\"lease\":9,\"reason\":\"a \\\"b\\\"\"}}");
+	assert_log(
+		&f,
+		"call {\"method\":\"io.iommud.Manage.Revoke\",\"parameters\":{\"lease\":9,\"reason\":\"a \\\"b\\\"\"}}");
 	assert_int_equal(iommud_revoke(f.connection, 10, NULL), IOMMUD_REFUSED);
 	assert_int_equal(iommud_error(f.connection), IOMMUD_ERROR_DENIED);
 	assert_int_equal(iommud_revoke(f.connection, 11, NULL), -EPROTO);

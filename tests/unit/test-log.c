@@ -101,6 +101,15 @@ static void a_long_line_is_cut_and_ended(void **state)
 	free(line);
 }
 
+/* What it repeats may come from anybody. */
+static void a_line_stays_one_line(void **state)
+{
+	begin();
+	log_init("me", LOG_INFO);
+	log_info("label '%s'", "a\nme: b\r\x1b[2J\x7f \xc3\xa4");
+	assert_string_equal(end(), "me: label 'a?me: b??[2J? \xc3\xa4'\n");
+}
+
 /* What systemd says about the stream that it gave us. */
 static void set_stream(unsigned long device, unsigned long inode)
 {
@@ -151,6 +160,7 @@ int main(void)
 		cmocka_unit_test(leaves_out_what_is_above_the_level),
 		cmocka_unit_test(keeps_errno),
 		cmocka_unit_test(a_long_line_is_cut_and_ended),
+		cmocka_unit_test(a_line_stays_one_line),
 		cmocka_unit_test(goes_to_the_journal_if_standard_error_is_its_stream),
 		cmocka_unit_test(a_stream_that_was_redirected_is_not_the_journal),
 	};

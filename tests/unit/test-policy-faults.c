@@ -90,7 +90,8 @@ static int setup(void **state)
 		"Executable=/usr/bin/*\nContext=*:*:t:* a:b:c:d\nAppArmor=qemu*\n"
 		"[Grant]\nAction=allow\nGroupScope=whole\nBackend=iommufd legacy\nLabel=text\n"
 		"[Match]\nVendor=* 8086\n[Client]\nUser=1\n[Grant]\nAction=deny\n"
-		"[Match]\nAddress=*\nPool=some !?ome\nPath=pci-*\nSerial=S1\n[Client]\nUser=2\n[Grant]\nAction=allow\nLabel=peer\n");
+		"[Match]\nAddress=*\nPool=* !?ome\nPath=pci-*\nSerial=S1\n[Client]\nUser=2\n[Grant]\nAction=allow\nLabel=peer\n"
+		"[Manage]\nUser=1 2\nGroup=daemon\nAllow=reload\n[Manage]\nGroup=7\nAllow=revoke\n");
 	policy_tree_write_rule(&tree, "low/10.policy", "8086", "allow");
 	policy_tree_write_rule(&tree, "low/20.policy", "8086", "allow");
 	/* What the C library keeps open for looking up users is open from now on, and no leak later. */

@@ -91,7 +91,7 @@ static void names_the_section_that_was_meant(void **state)
 			     "t.policy:5:2: error: unknown section [Grnat]; did you mean [Grant]?\n");
 	assert_policy_report(
 		"[Install]\nWantedBy=x\n",
-		"t.policy:1:2: error: unknown section [Install]; there are [Match], [Pool], [Host], [Client], [Grant]\n");
+		"t.policy:1:2: error: unknown section [Install]; there are [Match], [Pool], [Host], [Client], [Grant], [Manage]\n");
 }
 
 static void says_one_thing_about_a_misspelt_section_behind_a_rule(void **state)
@@ -388,7 +388,7 @@ static void reports_everything_in_one_run_in_order(void **state)
 		"t.policy:7:2: error: the line begins with a blank; there are no continuation lines\n"
 		"t.policy:9:1: error: 'Label' together with Action=deny: a deny grants nothing\n"
 		"t.policy:11:2: error: [Match] is empty; one that shall fit every device says Address=*\n"
-		"t.policy:12:2: error: unknown section [Frobnicate]; there are [Match], [Pool], [Host], [Client], [Grant]\n"
+		"t.policy:12:2: error: unknown section [Frobnicate]; there are [Match], [Pool], [Host], [Client], [Grant], [Manage]\n"
 		"t.policy:14:2: error: this rule has no [Grant]; a rule is [Match], [Client], [Grant]\n");
 }
 
@@ -414,7 +414,7 @@ static void warns_of_a_rule_that_never_decides(void **state)
 {
 	assert_policy_report(
 		"[Match]\nVendor=8086 10de\n" RULE_END "[Match]\nVendor=0x10DE\nDevice=2204\n"
-		"[Client]\nUser=root\n[Grant]\nAction=deny\n",
+		"[Client]\nUser=root\n[Grant]\nAction=allow\n",
 		"t.policy:7:2: warning: this rule never decides: t.policy:1 comes first and fits all that this "
 		"one fits\n");
 	assert_policy_report(
@@ -434,7 +434,7 @@ static void does_not_warn_where_a_rule_may_decide(void **state)
 		"[Match]\nAddress=*\n[Client]\nUser=1\n[Grant]\nAction=allow\n[Match]\nAddress=*\n" RULE_END,
 		"[Match]\nAddress=*\n[Client]\nUser=1\nGroup=1\n[Grant]\nAction=allow\n"
 		"[Match]\nAddress=*\n[Client]\nUser=1\n[Grant]\nAction=allow\n",
-		"[Match]\nVendor=80*\n" RULE_END "[Match]\nVendor=8086\n" RULE_END,
+		"[Match]\nVendor=80*\n" RULE_END "[Match]\nVendor=8186\n" RULE_END,
 		"[Match]\nDriver=none\n" RULE_END "[Match]\nDriver=e1000e\n" RULE_END,
 	};
 

@@ -195,22 +195,55 @@ struct set {
 	struct policy *policy;
 };
 
-static void make_set(struct set *set)
+/*
+ * Whether the text is a policy: what contradicts itself, or denies what an earlier rule allows, is none. `ret_useless`: a rule
+ * is warned of that never decides.
+ */
+static bool load(const char *text, struct policy **ret, bool *ret_useless)
 {
 	struct policy_report report;
+	int r = policy_from_text(text, ret, &report);
+
+	*ret_useless = report.text && strstr(report.text, "warning: this rule");
+	policy_report_clear(&report);
+	return r == 0;
+}
+
+/* By itself no contradiction. */
+static void make_sound_rule(struct model_rule *rule)
+{
+	struct policy *policy = NULL;
+	char text[4096];
+	bool useless;
+
+	do {
+		make_rule(rule);
+		write_rule(rule, text, sizeof(text));
+	} while (!load(text, &policy, &useless));
+	policy_free(policy);
+}
+
+static bool try_set(struct set *set)
+{
 	char text[8192];
 	size_t used = 0;
+	bool useless;
 
 	set->n = 1 + pick(RULES_MAX);
 	for (size_t i = 0; i < set->n; i++) {
 		set->lines[i] = 1;
 		for (size_t c = 0; c < used; c++)
 			set->lines[i] += text[c] == '\n';
-		make_rule(&set->rules[i]);
+		make_sound_rule(&set->rules[i]);
 		used += write_rule(&set->rules[i], text + used, sizeof(text) - used);
 	}
-	assert_int_equal(policy_from_text(text, &set->policy, &report), 0);
-	policy_report_clear(&report);
+	return load(text, &set->policy, &useless);
+}
+
+static void make_set(struct set *set)
+{
+	while (!try_set(set))
+		;
 }
 
 static void decides_as_the_naive_walk(void **state)
@@ -278,14 +311,14 @@ static void a_rule_that_is_warned_of_never_decides(void **state)
 
 	seed = 3;
 	for (int round = 0; round < 3000; round++) {
-		struct policy_report report;
 		struct model_rule rules[2];
 		struct policy *policy;
 		char text[4096];
 		size_t used, line = 1;
+		bool useless;
 
-		make_rule(&rules[0]);
-		make_rule(&rules[1]);
+		make_sound_rule(&rules[0]);
+		make_sound_rule(&rules[1]);
 		for (size_t key = 0; key < N_WORDS; key++)
 			if (pick(4))
 				rules[1].keys[key] = rules[0].keys[key];
@@ -293,15 +326,15 @@ static void a_rule_that_is_warned_of_never_decides(void **state)
 		for (size_t c = 0; c < used; c++)
 			line += text[c] == '\n';
 		write_rule(&rules[1], text + used, sizeof(text) - used);
-		assert_int_equal(policy_from_text(text, &policy, &report), 0);
-		n_warned += report.n_warnings;
-		for (int i = 0; i < N_PROBES && report.n_warnings; i++) {
+		if (!load(text, &policy, &useless))
+			continue;
+		n_warned += useless;
+		for (int i = 0; i < N_PROBES && useless; i++) {
 			unsigned int values[N_WORDS];
 
 			make_values(values);
 			assert_int_not_equal(ask(policy, values).line, line);
 		}
-		policy_report_clear(&report);
 		policy_free(policy);
 	}
 	assert_true(n_warned > 30);

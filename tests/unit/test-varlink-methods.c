@@ -102,19 +102,20 @@ static enum json_field_type field_type(const struct idl_type *type)
 	return JSON_FIELD_OBJECT;
 }
 
-static void takes_the_parameters_that_are_declared(void **state)
+static void takes_the_parameters_of(const struct varlink_interface *interface, const struct idl *idl)
 {
-	size_t n_declared = 0;
+	size_t n_declared = 0, prefix = strlen(interface->name) + 1;
 
-	for (size_t i = 0; i < rig.idl->n_members; i++)
-		n_declared += rig.idl->members[i].kind == IDL_METHOD;
-	assert_int_equal(iommud_n_methods, n_declared);
-	for (size_t i = 0; i < iommud_n_methods; i++) {
-		const struct varlink_method *method = &iommud_methods[i];
+	assert_string_equal(idl->name, interface->name);
+	for (size_t i = 0; i < idl->n_members; i++)
+		n_declared += idl->members[i].kind == IDL_METHOD;
+	assert_int_equal(interface->n_methods, n_declared);
+	for (size_t i = 0; i < interface->n_methods; i++) {
+		const struct varlink_method *method = &interface->methods[i];
 		const struct idl_member *declared;
 
-		assert_memory_equal(method->name, "io.iommud.", 10);
-		declared = idl_find(rig.idl, IDL_METHOD, method->name + 10);
+		assert_memory_equal(method->name, interface->name, prefix - 1);
+		declared = idl_find(idl, IDL_METHOD, method->name + prefix);
 		assert_non_null(declared);
 		assert_int_equal(method->n_fields, declared->input.n_fields);
 		for (size_t j = 0; j < method->n_fields; j++) {
@@ -127,19 +128,44 @@ static void takes_the_parameters_that_are_declared(void **state)
 	}
 }
 
+static void takes_the_parameters_that_are_declared(void **state)
+{
+	const struct idl *idls[] = { rig.idl, rig.manage_idl };
+
+	assert_int_equal(iommud_n_interfaces, ARRAY_SIZE(idls));
+	for (size_t i = 0; i < iommud_n_interfaces; i++)
+		takes_the_parameters_of(iommud_interfaces[i], idls[i]);
+}
+
 static void describes_itself(void **state)
 {
-	struct varlink_reply reply;
-	struct idl *idl;
+	for (size_t i = 0; i < iommud_n_interfaces; i++) {
+		struct varlink_reply reply;
+		char parameters[96];
+		struct idl *idl;
 
-	assert_int_equal(varlink_client_call(&bob, "org.varlink.service.GetInterfaceDescription",
-					     "{\"interface\":\"io.iommud\"}", NULL, &reply),
-			 0);
-	assert_null(reply.error);
-	idl = idl_parse(varlink_reply_string(&reply, "description"));
-	assert_string_equal(idl->name, "io.iommud");
-	assert_int_equal(idl->n_members, rig.idl->n_members);
-	idl_free(idl);
+		snprintf(parameters, sizeof(parameters), "{\"interface\":\"%s\"}", iommud_interfaces[i]->name);
+		assert_int_equal(varlink_client_call(&bob, "org.varlink.service.GetInterfaceDescription", parameters,
+						     NULL, &reply),
+				 0);
+		assert_null(reply.error);
+		assert_string_equal(varlink_reply_string(&reply, "description"), iommud_interfaces[i]->description);
+		idl = idl_parse(varlink_reply_string(&reply, "description"));
+		assert_string_equal(idl->name, iommud_interfaces[i]->name);
+		idl_free(idl);
+		varlink_reply_clear(&reply);
+	}
+}
+
+static void lists_its_interfaces(void **state)
+{
+	struct varlink_reply reply;
+	json_object *names;
+
+	assert_int_equal(varlink_client_call(&bob, "org.varlink.service.GetInfo", NULL, NULL, &reply), 0);
+	names = json_child(reply.parameters, "interfaces");
+	assert_string_equal(json_object_to_json_string_ext(names, JSON_C_TO_STRING_PLAIN),
+			    "[\"org.varlink.service\",\"io.iommud\",\"io.iommud.Manage\"]");
 	varlink_reply_clear(&reply);
 }
 
@@ -705,6 +731,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(takes_the_parameters_that_are_declared),
 		CASE(describes_itself),
+		CASE(lists_its_interfaces),
 		CASE(lists_to_each_what_it_may_have),
 		CASE(says_how_it_is),
 		CASE(lists_leases_to_their_owner_and_to_root),

@@ -71,7 +71,7 @@ static const char *of_lease(long long lease)
 
 static void take_back(long long lease)
 {
-	struct varlink_reply reply = service_call(&rig, &root, "Revoke", of_lease(lease), NULL);
+	struct varlink_reply reply = service_call(&rig, &root, "Manage.Revoke", of_lease(lease), NULL);
 
 	varlink_reply_clear(&reply);
 }
@@ -177,7 +177,7 @@ static void the_reason_is_told(void **state)
 
 	subscribe(&alice, of_lease(lease));
 	snprintf(parameters, sizeof(parameters), "{\"lease\":%lld,\"reason\":\"smoke,\\n \\u00fcberall\"}", lease);
-	reply = service_call(&rig, &root, "Revoke", parameters, NULL);
+	reply = service_call(&rig, &root, "Manage.Revoke", parameters, NULL);
 	varlink_reply_clear(&reply);
 	expect_event(&alice, "releaseRequested", lease, "is taken back: smoke,? ??berall; ");
 }
@@ -185,14 +185,15 @@ static void the_reason_is_told(void **state)
 static void only_root_revokes(void **state)
 {
 	long long lease = take("{\"devices\":[\"" EDU "\"]}");
-	struct varlink_reply reply = service_refused(&rig, &alice, "Revoke", of_lease(lease), "DeniedByPolicy");
+	struct varlink_reply reply =
+		service_refused(&rig, &alice, "Manage.Revoke", of_lease(lease), "Manage.NotAllowed");
 
 	varlink_reply_clear(&reply);
-	reply = service_refused(&rig, &bob, "Revoke", of_lease(lease), "DeniedByPolicy");
+	reply = service_refused(&rig, &bob, "Manage.Revoke", of_lease(lease), "Manage.NotAllowed");
 	varlink_reply_clear(&reply);
-	reply = service_refused(&rig, &bob, "Revoke", of_lease(99), "DeniedByPolicy");
+	reply = service_refused(&rig, &bob, "Manage.Revoke", of_lease(99), "Manage.NotAllowed");
 	varlink_reply_clear(&reply);
-	reply = service_refused(&rig, &root, "Revoke", of_lease(99), "NoSuchLease");
+	reply = service_refused(&rig, &root, "Manage.Revoke", of_lease(99), "Manage.NoSuchLease");
 	assert_int_equal(varlink_reply_int(&reply, "lease"), 99);
 	varlink_reply_clear(&reply);
 	assert_int_equal(rig_state(&rig.rig, lease), LEASE_ACTIVE);
@@ -226,7 +227,7 @@ static bool survives_the_failure_of(unsigned int n)
 	bool failed;
 
 	subscribe(&alice, of_lease(lease));
-	assert_int_equal(varlink_client_send_call(&root, "io.iommud.Revoke", of_lease(lease), NULL), 0);
+	assert_int_equal(varlink_client_send_call(&root, "io.iommud.Manage.Revoke", of_lease(lease), NULL), 0);
 	fail_alloc_begin(n);
 	service_rig_run(&rig);
 	failed = fail_alloc_end();

@@ -81,7 +81,8 @@ unwatch_events
 
 # A container takes the DMA itself; the kernel keeps drivers off all the same.
 watch_events
-hold bob bob iommuctl run --yes --backend=legacy "$MF_EDU" -- edu-dma --hold --container '{container}' --group '{group}'
+hold bob bob iommuctl run --yes --backend=legacy "$MF_EDU" -- edu-dma --hold --container '{container}' \
+	--group '{group}' --device '{device}'
 wait_held bob holding >/dev/null
 assert_contains "$(claims)" "$MF_EDU"
 bind_refused "$MF_NIC" e1000

@@ -9,7 +9,7 @@
 . /payload/guest/iommud.sh
 start_iommud
 socket=/run/iommud/io.iommud
-idl=/usr/share/iommud/io.iommud.varlink
+idls=/usr/share/iommud
 allow 50-bob bob "$EDU"
 
 # call USER METHOD PARAMETERS
@@ -27,9 +27,12 @@ call_more()
 for user in root bob; do
 	info=$(as $user varlinkctl info "$socket")
 	assert_contains "$info" "Product: iommud"
-	assert_eq $'io.iommud\norg.varlink.service' "$(as $user varlinkctl list-interfaces "$socket")"
+	assert_eq $'io.iommud\nio.iommud.Manage\norg.varlink.service' "$(as $user varlinkctl list-interfaces "$socket")"
 	# What it serves is what is installed, comments and all.
-	assert_eq "$(varlinkctl validate-idl "$idl")" "$(as $user varlinkctl introspect "$socket" io.iommud)" "the interface"
+	for interface in io.iommud io.iommud.Manage; do
+		assert_eq "$(varlinkctl validate-idl "$idls/$interface.varlink")" \
+			"$(as $user varlinkctl introspect "$socket" $interface)" "the interface $interface"
+	done
 
 	assert_contains "$(call $user Describe "{\"device\":\"$EDU\"}")" '"deviceId":"0x11e8"'
 	assert_contains "$(call $user Explain "{\"device\":\"$EDU\"}")" '"allowed":'
@@ -58,3 +61,18 @@ assert_contains "$(call bob Explain "{\"device\":\"$EDU\"}")" '"allowed":true'
 assert_contains "$(call root Explain "{\"device\":\"$EDU\",\"as\":\"alice\"}")" '"allowed":false'
 error=$(expect_fail call bob Explain "{\"device\":\"$EDU\",\"as\":\"root\"}" 2>&1)
 assert_contains "$error" io.iommud.DeniedByPolicy
+
+# ---- the other interface ----
+
+assert_contains "$(call root Manage.Reload '{}')" '{"rules":1,"digest":"'
+assert_eq '{}' "$(call_more root Manage.ListLeases)"
+error=$(expect_fail call root Manage.Revoke '{"lease":999}' 2>&1)
+assert_contains "$error" io.iommud.Manage.NoSuchLease
+error=$(expect_fail call root Manage.ListLeases '{}' 2>&1)
+assert_contains "$error" org.varlink.service.ExpectedMore
+error=$(expect_fail call root Manage.NoSuchMethod '{}' 2>&1)
+assert_contains "$error" org.varlink.service.MethodNotFound
+error=$(expect_fail call bob Manage.Reload '{}' 2>&1)
+assert_contains "$error" io.iommud.Manage.NotAllowed
+error=$(expect_fail call bob Manage.Revoke '{"lease":1}' 2>&1)
+assert_contains "$error" io.iommud.Manage.NotAllowed
