@@ -9,6 +9,8 @@
 
 . /payload/guest/iommud.sh
 start_iommud
+# With the module the driver that makes the violation would not be let in.
+without_module
 
 # has_ended: the client of a lease that was taken back does by itself
 has_ended()
