@@ -156,7 +156,7 @@ struct explanation {
 	char token[DIGEST_HEX_SIZE]; /* empty: no consent is needed */
 	const struct opener *opener; /* NULL: none fits */
 	struct refusal refusal; /* the first thing that stands against it; REFUSAL_NONE: it would be granted */
-	char plan[EXPLANATION_STEPS_MAX][160];
+	char plan[EXPLANATION_STEPS_MAX][224];
 	size_t n_plan;
 	const char *guarantees[GUARANTEES_MAX]; /* what holds while the lease lasts, and what does not; static texts */
 	size_t n_guarantees;

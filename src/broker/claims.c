@@ -18,6 +18,7 @@
 #include "topology/mdev.h"
 #include "util/log.h"
 
+#define MEMBERS_MAX 64 /* of a group, looked at for a message */
 #define EVENT_BUDGET 64 /* in one turn, so that clients get theirs */
 
 /* Where the module can claim: it knows no others. */
@@ -48,11 +49,35 @@ static const char *reason_of(int error)
 	return strerror(error);
 }
 
+/* Whether a driver leaves DMA to others only the kernel knows: the judgement went by AllowedDrivers=. */
+static bool find_offender(const struct lease_device *device, struct iommud_member *ret)
+{
+	const struct ownership *module = device->lease->broker->module;
+	struct iommud_member members[MEMBERS_MAX];
+	int n = module->ops->query(module->node, device->bus, device->id.address, members, MEMBERS_MAX);
+
+	for (int i = 0; i < n && i < MEMBERS_MAX; i++)
+		if (members[i].driver[0] && !(members[i].flags & IOMMUD_MEMBER_MANAGES_DMA)) {
+			*ret = members[i];
+			return true;
+		}
+	return false;
+}
+
 static void refuse(const struct lease_device *device, int error, struct refusal *refusal)
 {
-	refusal_set(refusal, REFUSAL_PREPARE_FAILED,
-		    "the kernel module does not let a lease have group %u: %s; see 'iommuctl describe %s'",
-		    device->group, reason_of(error), device->id.address);
+	struct iommud_member offender;
+
+	if (error == EBUSY && find_offender(device, &offender))
+		refusal_set(
+			refusal, REFUSAL_PREPARE_FAILED,
+			"the kernel module does not let a lease have group %u: %s is on %s, which uses its DMA itself; "
+			"unbind it, or have it parked (Bystanders=park), whatever AllowedDrivers= says",
+			device->group, offender.device, offender.driver);
+	else
+		refusal_set(refusal, REFUSAL_PREPARE_FAILED,
+			    "the kernel module does not let a lease have group %u: %s; see 'iommuctl describe %s'",
+			    device->group, reason_of(error), device->id.address);
 	memcpy(refusal->device, device->id.address, sizeof(refusal->device));
 	snprintf(refusal->word, sizeof(refusal->word), "claim");
 	refusal->number = error;

@@ -106,6 +106,12 @@ static void plan_device(const struct broker *broker, const struct device *device
 		add_step(explanation,
 			 "at the end %s is removed, which waits for the last descriptor, and made again by %s", address,
 			 device->parent);
+	else if (device_is_on_vfio(device) && broker->module)
+		add_step(
+			explanation,
+			"at the end %s stays on %s, and its group claimed, if nobody has it open and a reset of its own is "
+			"possible; otherwise it is rebound, which waits for the last descriptor",
+			address, device->driver);
 	else if (device_is_on_vfio(device))
 		add_step(explanation, "at the end %s is rebound to %s, which waits for the last descriptor", address,
 			 device->driver);

@@ -88,6 +88,21 @@ static int kernel_claim(int node, const struct ownership_claim *claim)
 	return call(node, IOMMUD_IOC_CLAIM, &request);
 }
 
+static int kernel_query(int node, const char *bus, const char *device, struct iommud_member *ret, size_t room)
+{
+	struct iommud_query request = { .size = sizeof(request),
+					.members = (uintptr_t)ret,
+					.n_members = (uint32_t)room };
+	int r;
+
+	if (strlen(bus) >= sizeof(request.bus) || strlen(device) >= sizeof(request.device))
+		return -ENODEV;
+	strcpy(request.bus, bus);
+	strcpy(request.device, device);
+	r = call(node, IOMMUD_IOC_QUERY, &request);
+	return r < 0 ? r : (int)request.n_members;
+}
+
 static int kernel_hand_off(int claim)
 {
 	struct iommud_handoff request = { .size = sizeof(request) };
@@ -107,6 +122,7 @@ const struct ownership_ops ownership_kernel = {
 	.info = kernel_info,
 	.events = kernel_events,
 	.claim = kernel_claim,
+	.query = kernel_query,
 	.hand_off = kernel_hand_off,
 	.give_back = kernel_give_back,
 };

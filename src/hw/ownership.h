@@ -29,6 +29,8 @@ struct ownership_ops {
 	/* Descriptors, or a negative errno as the header of the module says. */
 	int (*events)(int node);
 	int (*claim)(int node, const struct ownership_claim *claim);
+	/* The members of the device's group, as many as there is room for; returns how many there are. */
+	int (*query)(int node, const char *bus, const char *device, struct iommud_member *ret, size_t room);
 	/* Gives the group's DMA up and keeps drivers off still. */
 	int (*hand_off)(int claim);
 	/* The group is on its way back to the host: 1, nobody can get its DMA from now on; 0, somebody has it still. */

@@ -70,6 +70,14 @@ static int fake_claim(int node, const struct ownership_claim *claim)
 	return ends[0];
 }
 
+static int fake_query(int node, const char *bus, const char *device, struct iommud_member *ret, size_t room)
+{
+	if (!the_module->offender.device[0])
+		return 0;
+	*ret = the_module->offender;
+	return 1;
+}
+
 static int fake_hand_off(int claim)
 {
 	note("handoff ");
@@ -82,7 +90,9 @@ static int fake_give_back(int claim)
 	return the_module->busy ? 0 : 1;
 }
 
-static const struct ownership_ops ops = { .claim = fake_claim, .hand_off = fake_hand_off, .give_back = fake_give_back };
+static const struct ownership_ops ops = {
+	.claim = fake_claim, .query = fake_query, .hand_off = fake_hand_off, .give_back = fake_give_back
+};
 
 void fake_module_start(struct fake_module *module)
 {

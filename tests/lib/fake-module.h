@@ -25,6 +25,7 @@ struct fake_module {
 	unsigned int n_eagain; /* so many claims are answered EAGAIN */
 	int claim_error; /* what others are answered: a positive errno; 0: they are made */
 	unsigned int n_fine; /* so many are made before claim_error counts */
+	struct iommud_member offender; /* what QUERY tells; empty: nothing */
 	bool busy; /* GIVE_BACK: somebody has the DMA still */
 };
 

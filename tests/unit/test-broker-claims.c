@@ -169,6 +169,13 @@ static void what_the_kernel_refuses_is_refused(void **state)
 	module.claim_error = EPERM;
 	acquire(alice, EDU);
 	assert_non_null(strstr(rig.outcome.message, "somebody else"));
+	module.claim_error = EBUSY;
+	module.offender = (struct iommud_member){ .device = SLOT_NIC, .driver = "i801_smbus" };
+	acquire(alice, EDU);
+	assert_non_null(strstr(rig.outcome.message, SLOT_NIC " is on i801_smbus, which uses its DMA itself"));
+	module.offender.flags = IOMMUD_MEMBER_MANAGES_DMA;
+	acquire(alice, EDU);
+	assert_null(strstr(rig.outcome.message, "i801_smbus"));
 	stop();
 }
 
