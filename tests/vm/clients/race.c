@@ -2,8 +2,8 @@
 /*
  * race N UID ADDRESS TOKEN MEMBER DRIVER: two processes race for one group, until N leases were granted.
  *
- * The tenant becomes the user, and takes and uses the edu device ADDRESS again and again: it binds it to the iommufd that it
- * got, lets it copy a page, and gives it back. The intruder, root, writes MEMBER to DRIVER's file bind, as fast as it can,
+ * The tenant becomes the user, and takes the device ADDRESS again and again: it binds it to the iommufd that it got, maps a
+ * page for it, and gives it back. The intruder, root, writes MEMBER to DRIVER's file bind, as fast as it can,
  * and takes it off again when it was bound. It begins at a random moment around the grant, goes on through the lease and its
  * end until it has won, and waits for the next request then: else there would be no lease. Nobody sleeps.
  *
@@ -33,6 +33,7 @@
 #define LEASES_MAX 5000
 #define WINS_MAX 100000
 #define KINDS_MAX 32 /* of enum iommud_error */
+#define PAGE_IOVA 0x100000
 #define WAIT_SEC 60 /* for the former lease to be over */
 
 struct span {
@@ -138,6 +139,8 @@ static void intrude(const struct players *players)
 
 /* ---- the tenant ---- */
 
+static char page[4096] __attribute__((aligned(4096)));
+
 static void become(uid_t uid)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
@@ -178,15 +181,15 @@ static void note_refusal(struct iommud *connection, struct arena *arena, int res
 	}
 }
 
+/* No register is mapped, which would keep the device out after its descriptor was closed. */
 static bool can_use(struct iommud_lease *lease)
 {
 	struct session session = { .device = iommud_lease_device_fd(lease, 0),
 				   .iommu = iommud_lease_iommu_fd(lease),
 				   .container = -1,
 				   .group = -1 };
-	size_t bytes;
 
-	return session_setup(&session) == 0 && edu_dma(&session, &bytes) == 0;
+	return session_setup(&session) == 0 && session_map(&session, page, sizeof(page), PAGE_IOVA) == 0;
 }
 
 static void live(const struct players *players, struct iommud *connection, struct iommud_lease *lease,
