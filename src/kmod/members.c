@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The members of a claim, and their DMA: each is held by a reference for as long as it is one, and owned through the IOMMU core,
- * for the claim's context or, parked, for the claim itself. Everything here is under claims_lock.
+ * The members of claims: each holds its device, what it owns of the group's DMA, and the work items that guard.c may need for
+ * it, so that nothing that is due later can fail for want of memory. A member that has left its claim lives on until its work
+ * is done.
  */
 #include <linux/slab.h>
 
@@ -15,15 +16,35 @@ struct member *claim_find_member(struct claim *claim, const struct device *dev)
 	return NULL;
 }
 
-struct member *claim_add_member(struct claim *claim, struct device *dev)
+struct member *claim_add_member(struct claim *claim, struct device *dev, gfp_t gfp)
 {
-	struct member *member = kzalloc(sizeof(*member), GFP_KERNEL);
+	struct member *member = kzalloc(sizeof(*member), gfp);
 
 	if (!member)
 		return NULL;
+	kref_init(&member->refs);
 	member->dev = get_device(dev);
+	guard_init_member(member);
 	list_add_tail(&member->link, &claim->members);
 	return member;
+}
+
+static void member_free(struct kref *refs)
+{
+	struct member *member = container_of(refs, struct member, refs);
+
+	put_device(member->dev);
+	kfree(member);
+}
+
+void member_get(struct member *member)
+{
+	kref_get(&member->refs);
+}
+
+void member_put(struct member *member)
+{
+	kref_put(&member->refs, member_free);
 }
 
 #ifdef IOMMUD_HAVE_DEVICE_CLAIM
@@ -43,53 +64,38 @@ static void member_release_dma(struct claim *claim, struct member *member)
 	member->owns_dma = false;
 }
 
-void members_release_dma(struct claim *claim)
-{
-	struct member *member;
-
-	list_for_each_entry(member, &claim->members, link) member_release_dma(claim, member);
-}
-
 #else
 
-/* Linux 6.1 knows groups only: the first member stands for all. */
+/* Linux 6.1 knows groups only: it is owned while one of the members owns it. */
+static bool is_group_owned(const struct claim *claim)
+{
+	const struct member *member;
+
+	list_for_each_entry(member, &claim->members, link) if (member->owns_dma) return true;
+	return false;
+}
+
 int member_own_dma(struct claim *claim, struct member *member)
 {
-	int r;
+	struct iommu_group *group = iommu_group_get(member->dev);
+	int r = 0;
 
-	if (!list_is_first(&member->link, &claim->members))
-		return 0;
-	r = iommu_group_claim_dma_owner(claim->group, claim);
+	iommu_group_put(group);
+	if (group != claim->group) /* it came back to a locked slot, in a group of its own */
+		r = -EOPNOTSUPP;
+	else if (!is_group_owned(claim))
+		r = iommu_group_claim_dma_owner(group, claim);
 	member->owns_dma = r == 0;
 	return r;
 }
 
 static void member_release_dma(struct claim *claim, struct member *member)
 {
-	struct member *heir;
-
 	if (!member->owns_dma)
 		return;
 	member->owns_dma = false;
-	if (list_is_singular(&claim->members)) {
+	if (!is_group_owned(claim))
 		iommu_group_release_dma_owner(claim->group);
-		return;
-	}
-	heir = list_is_first(&member->link, &claim->members) ? list_next_entry(member, link)
-							     : list_first_entry(&claim->members, struct member, link);
-	heir->owns_dma = true;
-}
-
-void members_release_dma(struct claim *claim)
-{
-	struct member *member;
-
-	list_for_each_entry(member, &claim->members, link)
-	{
-		if (member->owns_dma)
-			iommu_group_release_dma_owner(claim->group);
-		member->owns_dma = false;
-	}
 }
 
 #endif
@@ -98,8 +104,14 @@ void member_drop(struct claim *claim, struct member *member)
 {
 	member_release_dma(claim, member);
 	list_del(&member->link);
-	put_device(member->dev);
-	kfree(member);
+	member_put(member);
+}
+
+void members_release_dma(struct claim *claim)
+{
+	struct member *member;
+
+	list_for_each_entry(member, &claim->members, link) member_release_dma(claim, member);
 }
 
 int members_own_dma(struct claim *claim)
