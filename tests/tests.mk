@@ -46,7 +46,7 @@ check-e2e: all $(E2E_TESTS) $(BUILD)/tests/e2e/fake-iommud
 
 # The same under ASan and UBSan, in a build of their own.
 ASAN := $(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1
-.PHONY: check-asan check-kmod check-vm lint
+.PHONY: check-asan check-kmod check-vm check-kernel-debug lint
 check-asan:
 	@$(ASAN) build-asan-tests
 	@tests/tools/run-tap asan build/asan $$($(ASAN) -s print-tests)
@@ -61,6 +61,11 @@ check-kmod:
 
 check-vm: all
 	@tests/vm/run --cases '$(or $(CASES),*)'
+
+# The module under lockdep, KASAN, kmemleak and failing memory: some minutes, and a kernel to build the first time. Not part of
+# `make check`.
+check-kernel-debug:
+	@tests/vm/run --kernel debug --cases '$(or $(CASES),*)'
 
 lint:
 	@tests/tools/lint

@@ -37,7 +37,7 @@ static void drop_all(struct claim *claim)
 	while (!list_empty(&claim->members)) {
 		struct member *member = list_first_entry(&claim->members, struct member, link);
 
-		guard_allow_later(member->dev);
+		guard_allow_later(member);
 		member_drop(claim, member);
 	}
 }
@@ -46,7 +46,7 @@ static void drop_all(struct claim *claim)
 
 static int add_member(struct device *dev, void *userdata)
 {
-	return claim_add_member(userdata, dev) ? 0 : -ENOMEM;
+	return claim_add_member(userdata, dev, GFP_KERNEL_ACCOUNT) ? 0 : -ENOMEM;
 }
 
 /* Nobody can bind or unbind it while its lock is held; who holds it now may do so for long. */
@@ -57,6 +57,9 @@ static int check_driver(const struct claim *claim, struct member *member)
 
 	if (!device_is_known(dev))
 		return -ENODEV;
+	/* The group has it for a moment more, and its REMOVED notifier, which would tell us to let go, may be over. */
+	if (!device_is_on_bus(dev))
+		return -EAGAIN;
 	if (!device_trylock(dev))
 		return -EAGAIN;
 	if (dev->driver && !driver_is_allowed(claim, dev, dev->driver))
@@ -198,13 +201,7 @@ static int copy_texts(struct claim *claim, const struct iommud_claim *request)
 
 static int find_group(struct claim *claim, const struct iommud_claim *request)
 {
-	struct device *dev = device_find(request->bus, request->device);
-
-	if (!dev)
-		return -ENODEV;
-	claim->group = iommu_group_get(dev);
-	claim->slot = device_slot(dev);
-	put_device(dev);
+	claim->group = device_find_group(request->bus, request->device, &claim->slot);
 	return claim->group ? 0 : -ENODEV;
 }
 

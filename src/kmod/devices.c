@@ -5,7 +5,7 @@
 
 #include "iommud.h"
 
-struct device *device_find(const char *bus, const char *name)
+static struct device *find(const char *bus, const char *name)
 {
 	if (!strcmp(bus, "pci"))
 		return bus_find_device_by_name(&pci_bus_type, NULL, name);
@@ -29,6 +29,34 @@ u32 device_slot(const struct device *dev)
 	return 1u << 31 | (u32)pci_domain_nr(pdev->bus) << 13 | pdev->bus->number << 5 | PCI_SLOT(pdev->devfn);
 }
 
+/*
+ * The core takes a device's group away behind the REMOVED notifier. Ours comes before, waits for the lock, and comes after the
+ * device went from its bus: whatever is found there under the lock keeps its group for as long.
+ */
+struct iommu_group *device_find_group(const char *bus, const char *name, u32 *ret_slot)
+{
+	struct iommu_group *group = NULL;
+	struct device *dev;
+
+	mutex_lock(&claims_lock);
+	dev = find(bus, name);
+	if (dev) {
+		group = iommu_group_get(dev);
+		*ret_slot = device_slot(dev);
+	}
+	mutex_unlock(&claims_lock);
+	put_device(dev);
+	return group;
+}
+
+bool device_is_on_bus(struct device *dev)
+{
+	struct device *found = bus_find_device_by_name(dev->bus, NULL, dev_name(dev));
+
+	put_device(found);
+	return found == dev;
+}
+
 bool device_is_known(const struct device *dev)
 {
 	return device_is_pci(dev) || dev->bus == &platform_bus_type;
@@ -36,6 +64,7 @@ bool device_is_known(const struct device *dev)
 
 #ifdef IOMMUD_HAVE_CORE_OVERRIDE
 
+/* With "" it is cleared, which takes no memory. */
 static int set_override(struct device *dev, const char *driver)
 {
 	return device_set_driver_override(dev, driver);
@@ -57,9 +86,7 @@ static const char **override_of(struct device *dev)
 
 static int set_override(struct device *dev, const char *driver)
 {
-	const char *text = *driver ? driver : "\n"; /* which clears it */
-
-	return driver_set_override(dev, override_of(dev), text, strlen(text));
+	return driver_set_override(dev, override_of(dev), driver, strlen(driver));
 }
 
 static void copy_override(struct device *dev, char ret[IOMMUD_DRIVER_MAX])

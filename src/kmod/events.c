@@ -22,6 +22,7 @@ static DEFINE_SPINLOCK(listeners_lock);
 void ring_init(struct event_ring *ring)
 {
 	memset(ring, 0, sizeof(*ring));
+	mutex_init(&ring->reading);
 	spin_lock_init(&ring->lock);
 	init_waitqueue_head(&ring->readers);
 }
@@ -54,11 +55,14 @@ void ring_add(struct event_ring *ring, const struct iommud_event *event)
 	wake_up_interruptible(&ring->readers);
 }
 
-/* When the last record was read, what was lost since is a record of its own. */
-static bool ring_take(struct event_ring *ring, struct iommud_event *ret)
+/*
+ * The oldest record, which stays until it is dropped. When the last record was read, what was lost since is a record of its
+ * own.
+ */
+static bool ring_peek(struct event_ring *ring, struct iommud_event *ret)
 {
 	struct iommud_event overflow = { .type = IOMMUD_EVENT_OVERFLOW };
-	bool taken;
+	bool found;
 
 	spin_lock(&ring->lock);
 	if (!ring->n && ring->lost) {
@@ -66,14 +70,39 @@ static bool ring_take(struct event_ring *ring, struct iommud_event *ret)
 		ring->lost = 0;
 		ring_append(ring, &overflow);
 	}
-	taken = ring->n > 0;
-	if (taken) {
+	found = ring->n > 0;
+	if (found)
 		*ret = ring->records[ring->first];
-		ring->first = (ring->first + 1) % RING_RECORDS;
-		ring->n--;
-	}
 	spin_unlock(&ring->lock);
-	return taken;
+	return found;
+}
+
+static void ring_drop(struct event_ring *ring)
+{
+	spin_lock(&ring->lock);
+	ring->first = (ring->first + 1) % RING_RECORDS;
+	ring->n--;
+	spin_unlock(&ring->lock);
+}
+
+/* A record that the reader has no memory for stays. 0: there is none. */
+static ssize_t ring_copy(struct event_ring *ring, char __user *buffer, size_t size)
+{
+	struct iommud_event event;
+	size_t done = 0;
+	int r = 0;
+
+	mutex_lock(&ring->reading);
+	while (size - done >= sizeof(event) && ring_peek(ring, &event)) {
+		if (copy_to_user(buffer + done, &event, sizeof(event))) {
+			r = -EFAULT;
+			break;
+		}
+		ring_drop(ring);
+		done += sizeof(event);
+	}
+	mutex_unlock(&ring->reading);
+	return done ?: r;
 }
 
 static bool ring_has_some(const struct event_ring *ring)
@@ -83,27 +112,23 @@ static bool ring_has_some(const struct event_ring *ring)
 
 ssize_t ring_read(struct event_ring *ring, char __user *buffer, size_t size, bool nonblock, const bool *ended)
 {
-	struct iommud_event event;
-	size_t done = 0;
+	ssize_t done;
+	bool over;
 	int r;
 
-	if (size < sizeof(event))
+	if (size < sizeof(struct iommud_event))
 		return -EINVAL;
-	while (!ring_has_some(ring)) {
-		if (ended && READ_ONCE(*ended))
-			return 0;
+	for (;;) {
+		over = ended && READ_ONCE(*ended); /* before the last look: the record that says so comes first */
+		done = ring_copy(ring, buffer, size);
+		if (done || over)
+			return done;
 		if (nonblock)
 			return -EAGAIN;
 		r = wait_event_interruptible(ring->readers, ring_has_some(ring) || (ended && READ_ONCE(*ended)));
 		if (r)
 			return r;
 	}
-	while (size - done >= sizeof(event) && ring_take(ring, &event)) {
-		if (copy_to_user(buffer + done, &event, sizeof(event)))
-			return -EFAULT;
-		done += sizeof(event);
-	}
-	return done;
 }
 
 __poll_t ring_poll(struct event_ring *ring, struct file *file, poll_table *table)

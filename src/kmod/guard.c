@@ -8,35 +8,18 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
-#include <linux/slab.h>
 
 #include "iommud.h"
 #include "trace.h"
 
 static struct workqueue_struct *guard_queue;
 
-struct errand {
-	struct work_struct work;
-	struct device *dev;
-};
-
-static void run_later(struct device *dev, work_func_t run)
+/* Never in vain: the work item is a part of the member. */
+static void run_later(struct member *member, struct work_struct *work)
 {
-	struct errand *errand = kzalloc(sizeof(*errand), GFP_KERNEL);
-
-	if (!errand) {
-		dev_err(dev, "iommud: out of memory\n");
-		return;
-	}
-	INIT_WORK(&errand->work, run);
-	errand->dev = get_device(dev);
-	queue_work(guard_queue, &errand->work);
-}
-
-static void end_errand(struct errand *errand)
-{
-	put_device(errand->dev);
-	kfree(errand);
+	member_get(member);
+	if (!queue_work(guard_queue, work))
+		member_put(member); /* it is queued already, and has a reference */
 }
 
 /* ---- what is done ---- */
@@ -53,8 +36,8 @@ static bool is_denied(const struct device *dev, struct device_driver *driver)
 /* Somebody else may have been faster, with another driver that is allowed: looked at once more. */
 static void take_off(struct work_struct *work)
 {
-	struct errand *errand = container_of(work, struct errand, work);
-	struct device *dev = errand->dev;
+	struct member *member = container_of(work, struct member, take_off);
+	struct device *dev = member->dev;
 	bool denied;
 
 	device_lock(dev);
@@ -64,7 +47,7 @@ static void take_off(struct work_struct *work)
 	device_unlock(dev);
 	if (denied)
 		device_release_driver(dev);
-	end_errand(errand);
+	member_put(member);
 }
 
 static bool is_claimed(const struct device *dev)
@@ -81,17 +64,23 @@ static bool is_claimed(const struct device *dev)
 /* Unless another claim has it. A driver that it was denied when it came is looked for now. */
 static void allow_again(struct work_struct *work)
 {
-	struct errand *errand = container_of(work, struct errand, work);
-	struct device *dev = errand->dev;
+	struct member *member = container_of(work, struct member, allow);
+	struct device *dev = member->dev;
 
 	if (!is_claimed(dev) && device_allow(dev) && device_attach(dev) < 0)
 		dev_warn(dev, "iommud: no driver can be bound to it again\n");
-	end_errand(errand);
+	member_put(member);
 }
 
-void guard_allow_later(struct device *dev)
+void guard_init_member(struct member *member)
 {
-	run_later(dev, allow_again);
+	INIT_WORK(&member->take_off, take_off);
+	INIT_WORK(&member->allow, allow_again);
+}
+
+void guard_allow_later(struct member *member)
+{
+	run_later(member, &member->allow);
 }
 
 /* ---- what happens ---- */
@@ -113,10 +102,9 @@ static bool take_in(struct claim *claim, struct device *dev)
 
 	if (member)
 		return false;
-	member = claim_add_member(claim, dev);
-	if (!member)
-		r = -ENOMEM;
-	else if (claim->state == CLAIM_OWNING)
+	/* There is nobody to tell that it could not be: without a member, nothing would keep drivers off the device. */
+	member = claim_add_member(claim, dev, GFP_KERNEL | __GFP_NOFAIL);
+	if (claim->state == CLAIM_OWNING)
 		r = member_own_dma(claim, member);
 	claim_tell(claim, IOMMUD_EVENT_ADDED, dev, NULL, 0);
 	if (r)
@@ -142,7 +130,6 @@ static void on_added(struct device *dev)
 static void on_bound(struct device *dev)
 {
 	struct device_driver *driver = dev->driver; /* its lock is held */
-	bool refused = false;
 	struct member *member;
 	struct claim *claim;
 
@@ -158,12 +145,10 @@ static void on_bound(struct device *dev)
 		} else {
 			claim_tell(claim, IOMMUD_EVENT_REFUSED, dev, driver->name, 0);
 			trace_iommud_refusal(iommu_group_id(claim->group), dev_name(dev), driver->name);
-			refused = true;
+			run_later(member, &member->take_off);
 		}
 	}
 	mutex_unlock(&claims_lock);
-	if (refused)
-		run_later(dev, take_off);
 }
 
 static void on_unbound(struct device *dev)

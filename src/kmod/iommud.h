@@ -3,7 +3,8 @@
  * What the files of the module share.
  *
  * Locks, outermost first: a device's lock (held by the driver core around BIND, BOUND, UNBIND and UNBOUND notifiers),
- * claims_lock, the IOMMU group's mutex (inside the core's functions), a ring's spinlock. A device's lock is never waited for
+ * claims_lock, the IOMMU group's mutex (inside the core's functions), a ring's spinlock. A reader of a ring has its mutex
+ * alone. A device's lock is never waited for
  * under claims_lock, nor in an ioctl or a release: an unbind from VFIO holds it for as long as user space pleases.
  */
 #ifndef _IOMMUD_KMOD_H
@@ -11,6 +12,7 @@
 
 #include <linux/device.h>
 #include <linux/iommu.h>
+#include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
@@ -25,6 +27,7 @@
 #define RING_RECORDS 64
 
 struct event_ring {
+	struct mutex reading; /* outside of `lock`: one reader at a time */
 	spinlock_t lock;
 	wait_queue_head_t readers;
 	u64 sequence;
@@ -72,10 +75,13 @@ enum claim_state {
 
 struct member {
 	struct list_head link;
+	struct kref refs; /* the claim's list has one, each work item that is queued has one */
 	struct device *dev;
 	struct iommu_group *group; /* with a reference; not the claim's, if it came back to a locked slot */
 	bool owns_dma;
 	bool on_vfio; /* it is on a driver of VFIO's; since GIVE_BACK: it has been on it all the time */
+	struct work_struct take_off;
+	struct work_struct allow;
 };
 
 /* Everything but the ring is under claims_lock. */
@@ -119,21 +125,26 @@ void claims_exit(void);
 
 extern const struct file_operations claim_fops;
 
-/* ---- members.c ---- */
+/* ---- members.c; under claims_lock, but for the references ---- */
 
 struct member *claim_find_member(struct claim *claim, const struct device *dev);
-struct member *claim_add_member(struct claim *claim, struct device *dev); /* NULL: out of memory */
+struct member *claim_add_member(struct claim *claim, struct device *dev, gfp_t gfp); /* NULL: out of memory */
+void member_get(struct member *member);
+void member_put(struct member *member);
 /* -EPERM: somebody else's. */
 int member_own_dma(struct claim *claim, struct member *member);
 /* All or none. */
 int members_own_dma(struct claim *claim);
 void members_release_dma(struct claim *claim);
-/* Lets its DMA go and forgets it. */
+/* Lets its DMA go and takes it out of the claim. */
 void member_drop(struct claim *claim, struct member *member);
 
 /* ---- devices.c ---- */
 
-struct device *device_find(const char *bus, const char *name);
+/* The group of a device, with a reference, and its slot. NULL: no such device, or it is in none. Takes claims_lock. */
+struct iommu_group *device_find_group(const char *bus, const char *name, u32 *ret_slot);
+/* False, once it is being removed. Under claims_lock, while true, the REMOVED notifier is still to come. */
+bool device_is_on_bus(struct device *dev);
 bool device_is_pci(const struct device *dev);
 /* Of a bus whose devices have the rest of what is here. */
 bool device_is_known(const struct device *dev);
@@ -170,8 +181,9 @@ int query(struct iommud_query *request);
 
 int guard_init(void);
 void guard_exit(void);
+void guard_init_member(struct member *member);
 /* Has the override of a device that was denied taken back, later: here nobody may wait for the device's lock. */
-void guard_allow_later(struct device *dev);
+void guard_allow_later(struct member *member);
 
 /* ---- listing.c ---- */
 

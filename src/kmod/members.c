@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The members of a claim, and their DMA: each is held by a reference for as long as it is one, and owned through the IOMMU core,
- * for the claim's context or, parked, for the claim itself. Everything here is under claims_lock.
+ * The members of claims: each holds its device, what it owns of the group's DMA, and the work items that guard.c may need for
+ * it, so that nothing that is due later can fail for want of memory. A member that has left its claim lives on until its work
+ * is done.
  */
 #include <linux/slab.h>
 
@@ -15,16 +16,37 @@ struct member *claim_find_member(struct claim *claim, const struct device *dev)
 	return NULL;
 }
 
-struct member *claim_add_member(struct claim *claim, struct device *dev)
+struct member *claim_add_member(struct claim *claim, struct device *dev, gfp_t gfp)
 {
-	struct member *member = kzalloc(sizeof(*member), GFP_KERNEL);
+	struct member *member = kzalloc(sizeof(*member), gfp);
 
 	if (!member)
 		return NULL;
+	kref_init(&member->refs);
 	member->dev = get_device(dev);
 	member->group = iommu_group_get(dev);
+	guard_init_member(member);
 	list_add_tail(&member->link, &claim->members);
 	return member;
+}
+
+static void member_free(struct kref *refs)
+{
+	struct member *member = container_of(refs, struct member, refs);
+
+	iommu_group_put(member->group);
+	put_device(member->dev);
+	kfree(member);
+}
+
+void member_get(struct member *member)
+{
+	kref_get(&member->refs);
+}
+
+void member_put(struct member *member)
+{
+	kref_put(&member->refs, member_free);
 }
 
 #ifdef IOMMUD_HAVE_DEVICE_CLAIM
@@ -78,20 +100,18 @@ static void member_release_dma(struct claim *claim, struct member *member)
 
 #endif
 
+void member_drop(struct claim *claim, struct member *member)
+{
+	member_release_dma(claim, member);
+	list_del(&member->link);
+	member_put(member);
+}
+
 void members_release_dma(struct claim *claim)
 {
 	struct member *member;
 
 	list_for_each_entry(member, &claim->members, link) member_release_dma(claim, member);
-}
-
-void member_drop(struct claim *claim, struct member *member)
-{
-	member_release_dma(claim, member);
-	list_del(&member->link);
-	iommu_group_put(member->group);
-	put_device(member->dev);
-	kfree(member);
 }
 
 int members_own_dma(struct claim *claim)

@@ -79,12 +79,11 @@ static u32 group_flags(struct iommu_group *group)
 
 int query(struct iommud_query *request)
 {
-	struct device *dev = device_find(request->bus, request->device);
-	struct iommu_group *group = dev ? iommu_group_get(dev) : NULL;
+	u32 slot;
+	struct iommu_group *group = device_find_group(request->bus, request->device, &slot);
 	struct members members = { .room = min_t(u32, request->n_members, ROOM_MAX) };
 	int r = -ENOMEM;
 
-	put_device(dev);
 	if (!group)
 		return -ENODEV;
 	members.list = kvcalloc(max(members.room, 1u), sizeof(*members.list), GFP_KERNEL_ACCOUNT);

@@ -2,7 +2,7 @@
 /*
  * kmod-fuzz: calls of /dev/iommud without sense.
  *
- *   kmod-fuzz SEED CALLS DEVICE...
+ *   kmod-fuzz SEED CALLS|SECONDSs DEVICE...
  *
  * Random calls with random sizes, flags, descriptors and addresses, on the devices named, while descriptors are read, polled
  * and closed at random. There is nothing to compare: the kernel is to stay whole, and whoever looks afterwards finds no claim.
@@ -11,11 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kmod.h"
@@ -60,6 +62,12 @@ static uint64_t odd_address(void *good)
 	}
 }
 
+/* One that it has, mostly. */
+static int odd_descriptor(void)
+{
+	return pick(8) ? fds[pick(FDS)] : (int)odd_number();
+}
+
 static uint32_t size_of(size_t right)
 {
 	return pick(4) ? right : pick(8192);
@@ -82,7 +90,7 @@ static int fuzz_claim(void *page)
 
 	claim->size = size_of(sizeof(*claim));
 	claim->flags = pick(4) ? pick(4) : odd_number();
-	claim->iommufd = pick(3) ? -1 : fds[pick(FDS)];
+	claim->iommufd = pick(3) ? -1 : odd_descriptor();
 	claim->n_nodes = pick(4) ? 0 : odd_number();
 	claim->nodes = odd_address(fds);
 	claim->drivers = odd_address((char *)page + 512);
@@ -109,6 +117,7 @@ static int fuzz_query(void *page)
 
 static int one_call(char page[8192])
 {
+	static const char *const files[] = { "/dev/iommu", "/dev/iommu", "/dev/iommud", "/dev/null" };
 	struct pollfd poller = { .fd = fds[pick(FDS)], .events = POLLIN };
 
 	memset(page, pick(8) ? 0 : pick(256), 8192);
@@ -128,7 +137,7 @@ static int one_call(char page[8192])
 		return errno;
 	case 5:
 		*(uint32_t *)(void *)page = size_of(sizeof(struct iommud_handoff));
-		return ioctl(fds[pick(FDS)], pick(2) ? IOMMUD_IOC_HANDOFF : IOMMUD_IOC_GIVE_BACK, page);
+		return ioctl(odd_descriptor(), pick(2) ? IOMMUD_IOC_HANDOFF : IOMMUD_IOC_GIVE_BACK, page);
 	case 6:
 		return ioctl(pick(2) ? node : fds[pick(FDS)], odd_number() | pick(1 << 16), (void *)odd_address(page));
 	case 7:
@@ -138,20 +147,35 @@ static int one_call(char page[8192])
 		return -1;
 	default:
 		if (pick(4) == 0)
-			keep(open("/dev/iommu", O_RDWR | O_CLOEXEC));
+			keep(open(files[pick(sizeof(files) / sizeof(files[0]))], O_RDWR | O_CLOEXEC));
 		return 0;
 	}
+}
+
+/* Whether the limit is reached: a number of calls, or with an s behind it, of seconds since the first. */
+static bool is_over(const char *limit, unsigned long calls)
+{
+	static time_t begin;
+	char *end;
+	unsigned long n = strtoul(limit, &end, 10);
+	struct timespec now;
+
+	if (*end != 's')
+		return calls >= n;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (calls == 0)
+		begin = now.tv_sec;
+	return (unsigned long)(now.tv_sec - begin) >= n;
 }
 
 int main(int argc, char **argv)
 {
 	static char page[8192];
-	unsigned long calls, taken = 0;
+	unsigned long calls = 0, taken = 0;
 
 	if (argc < 4)
 		return 2;
 	state = strtoull(argv[1], NULL, 0) * 0x9e3779b97f4a7c15 + 1;
-	calls = strtoul(argv[2], NULL, 0);
 	devices = argv + 3;
 	n_devices = argc - 3;
 	node = kmod_open();
@@ -160,7 +184,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	memset(fds, -1, sizeof(fds));
-	for (unsigned long i = 0; i < calls; i++) {
+	for (; !is_over(argv[2], calls); calls++) {
 		errno = 0;
 		one_call(page);
 		taken += errno == 0;
