@@ -40,6 +40,12 @@ enum rule_key {
 	KEY_RELEASE_TIMEOUT,
 	KEY_RESET,
 	KEY_ISOLATION,
+	KEY_MAX_LEASES,
+	KEY_MAX_DEVICES,
+	KEY_MEMLOCK_LIMIT,
+	KEY_RLIMIT_MODE,
+	KEY_MAX_LEASE_SEC,
+	KEY_MAX_WAIT_SEC,
 	N_KEYS
 };
 
@@ -91,6 +97,7 @@ struct rule {
 	char *label;
 	bool force;
 	struct policy_conduct conduct;
+	struct policy_limits limits;
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
