@@ -40,24 +40,30 @@ static int put_back(pid_t pid, const struct rlimit *former)
 	return -ESRCH;
 }
 
+static struct rlimit at_least(const struct rlimit *limit, rlim_t bytes)
+{
+	return (struct rlimit){ larger(limit->rlim_cur, bytes), larger(limit->rlim_max, bytes) };
+}
+
 int memlock_raise(pid_t pid, int pidfd, uint64_t bytes)
 {
 	struct rlimit former, wanted;
+	bool too_low;
 
 	if (!is_alive(pidfd))
 		return -ESRCH;
 	if (prlimit(pid, RLIMIT_MEMLOCK, NULL, &former) < 0)
 		return -errno;
-	do {
-		wanted.rlim_cur = larger(former.rlim_cur, bytes);
-		wanted.rlim_max = larger(former.rlim_max, bytes);
-		if (!is_lower(&former, &wanted))
-			break;
+	wanted = at_least(&former, bytes);
+	too_low = is_lower(&former, &wanted);
+	while (too_low) {
 		if (prlimit(pid, RLIMIT_MEMLOCK, &wanted, &former) < 0)
 			return -errno;
 		if (!is_alive(pidfd))
 			return put_back(pid, &former);
-		/* Somebody else raised them since they were read. */
-	} while (is_lower(&wanted, &former));
+		/* Somebody else may have raised them since they were read. */
+		too_low = is_lower(&wanted, &former);
+		wanted = at_least(&former, bytes);
+	}
 	return is_alive(pidfd) ? 0 : -ESRCH;
 }
