@@ -5,7 +5,7 @@
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
  * Where to look: request.c takes a request in, judge.c decides, reset.c what is reset first, wait.c has it wait, acquire.c
- * takes, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
+ * takes, limits.c sets what the client may pin, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
  * former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
@@ -136,6 +136,7 @@ bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
  */
 bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
 
+#define EXPLANATION_LIMITS_MAX 8 /* as many as there are */
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
 
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
@@ -150,6 +151,8 @@ struct explanation {
 	struct refusal refusal; /* the first thing that stands against it; REFUSAL_NONE: it would be granted */
 	char plan[EXPLANATION_STEPS_MAX][160];
 	size_t n_plan;
+	char limits[EXPLANATION_LIMITS_MAX][160]; /* of the rule, for people */
+	size_t n_limits;
 };
 
 /* 0; or a negative errno. An unknown device is in the refusal. `identity` is who would ask. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From a judgement that granted to the lease in the making: what it hands out, whom it parks, and by which terms. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,17 @@ static void fill_conduct(struct lease *lease, const struct judgement *judgement)
 	}
 }
 
+static void fill_limits(struct lease *lease, const struct judgement *judgement)
+{
+	for (size_t i = 0; i < lease->n_devices; i++) {
+		const struct group_terms *terms = &judgement->terms[i];
+		struct lease_device *device = lease->devices[i];
+
+		device->limits = terms->limits;
+		snprintf(device->rule, sizeof(device->rule), "%s:%u", terms->file ? terms->file : "", terms->line);
+	}
+}
+
 /* Whether none of the devices before it has the same bus reset. */
 static bool is_first_of_bus(const struct lease *lease, size_t i, const struct device *device)
 {
@@ -99,6 +111,7 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 	for (size_t i = 0; i < lease->n_parked; i++)
 		fill_parked(lease->devices[lease->n_devices + i], &parkings[i]);
 	fill_conduct(lease, judgement);
+	fill_limits(lease, judgement);
 	if (fill_reset(lease, judgement) < 0 || (judgement->label && !lease->label))
 		return -ENOMEM;
 	return fill_allowed_drivers(lease, judgement);

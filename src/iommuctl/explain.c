@@ -130,6 +130,7 @@ static void add_explanation(const struct sheet *sheet, const char *device, json_
 	sheet_add(sheet, "Consent token", STYLE_PLAIN, reply_text(explanation, "token"));
 	add_lines(sheet, "Plan", explanation, "plan");
 	add_lines(sheet, "Guarantees", explanation, "guarantees");
+	add_lines(sheet, "Limits", explanation, "limits");
 }
 
 /* Adds a string unless it is NULL. */
