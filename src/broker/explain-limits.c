@@ -36,18 +36,18 @@ static void add_counts(struct broker *broker, const struct judgement *judgement,
 static void add_memlock(struct explanation *explanation)
 {
 	const struct policy_limits *limits = &explanation->decision.limits;
+	const char *automatic = limits->memlock == POLICY_MEMLOCK_AUTO ? "auto" : "";
 	uint64_t bytes = policy_memlock_bytes(limits, memory_of_machine());
 
 	if (limits->memlock == POLICY_MEMLOCK_LEAVE)
 		return;
 	if (bytes == POLICY_MEMLOCK_INFINITY)
-		add(explanation,
-		    "MemlockLimit=: RLIMIT_MEMLOCK of the client is raised to infinity before it gets anything");
+		add(explanation, "MemlockLimit=%s: RLIMIT_MEMLOCK of the client is lifted before it gets anything",
+		    automatic);
 	else
 		add(explanation,
-		    "MemlockLimit=%s: RLIMIT_MEMLOCK of the client is raised to %llu bytes before it gets anything, unless it "
-		    "is higher",
-		    limits->memlock == POLICY_MEMLOCK_AUTO ? "auto" : "", (unsigned long long)bytes);
+		    "MemlockLimit=%s: RLIMIT_MEMLOCK of the client is raised to at least %llu bytes before it gets anything",
+		    automatic, (unsigned long long)bytes);
 }
 
 /* The legacy container counts by process, whatever the rule says. */
