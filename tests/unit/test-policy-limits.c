@@ -59,7 +59,9 @@ static void takes_counts(void **state)
 
 static void refuses_other_counts(void **state)
 {
-	static const char *const wrong[] = { "0", "65537", "-1", "+1", "2x", "1 2", "99999999999999999999", "infinity" };
+	static const char *const wrong[] = {
+		"0", "65537", "-1", "+1", "2x", "1 2", "99999999999999999999", "infinity"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		char line[64], message[128];
@@ -99,9 +101,18 @@ static void takes_bytes(void **state)
 
 static void refuses_other_bytes(void **state)
 {
-	static const char *const wrong[] = { "0",  "0G",   "1.5G", "4g",
-					     "4GB", "-1",  "Auto", "unlimited",
-					     "K",  "16777216T", "18446744073709551615", "99999999999999999999G" };
+	static const char *const wrong[] = { "0",
+					     "0G",
+					     "1.5G",
+					     "4g",
+					     "4GB",
+					     "-1",
+					     "Auto",
+					     "unlimited",
+					     "K",
+					     "16777216T",
+					     "18446744073709551615",
+					     "99999999999999999999G" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		char line[64], message[256];
@@ -166,9 +177,10 @@ static void refuses_other_spans(void **state)
 		char line[64], message[256];
 
 		snprintf(line, sizeof(line), "MaxLeaseSec=%s", wrong[i]);
-		snprintf(message, sizeof(message),
-			 "MaxLeaseSec takes a number of seconds, or one with min, h or d behind it, up to 366d, not '%s'",
-			 wrong[i]);
+		snprintf(
+			message, sizeof(message),
+			"MaxLeaseSec takes a number of seconds, or one with min, h or d behind it, up to 366d, not '%s'",
+			wrong[i]);
 		assert_wrong(line, 13, message);
 	}
 	assert_wrong("MaxWaitSec=3601", 12,
