@@ -91,10 +91,11 @@ int parse_memlock_limit(const char *text, struct rule *rule, struct complaint *c
 
 	if (!automatic && strcmp(text, "infinity") != 0 &&
 	    !read_number(text, units, ARRAY_SIZE(units), 1, POLICY_MEMLOCK_INFINITY - 1, &bytes))
-		return complain(complaint, 0,
-				"MemlockLimit takes a number of bytes, with K, M, G or T behind it for multiples of 1024, "
-				"infinity or auto, not '%.*s'",
-				quote_length(text), text);
+		return complain(
+			complaint, 0,
+			"MemlockLimit takes a number of bytes, with K, M, G or T behind it for multiples of 1024, "
+			"infinity or auto, not '%.*s'",
+			quote_length(text), text);
 	rule->limits.memlock = automatic ? POLICY_MEMLOCK_AUTO : POLICY_MEMLOCK_BYTES;
 	rule->limits.memlock_bytes = automatic ? 0 : bytes;
 	return 0;
@@ -102,9 +103,7 @@ int parse_memlock_limit(const char *text, struct rule *rule, struct complaint *c
 
 int parse_max_lease_sec(const char *text, struct rule *rule, struct complaint *complaint)
 {
-	static const struct unit units[] = {
-		{ "", 1 }, { "s", 1 }, { "min", 60 }, { "h", 3600 }, { "d", 24 * 3600 }
-	};
+	static const struct unit units[] = { { "", 1 }, { "s", 1 }, { "min", 60 }, { "h", 3600 }, { "d", 24 * 3600 } };
 	uint64_t seconds;
 
 	if (!read_number(text, units, ARRAY_SIZE(units), 1, LEASE_SEC_MAX, &seconds))
