@@ -59,6 +59,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 	broker->helper = config->helper;
 	broker->dev_fd = config->dev_fd;
 	broker->openers = config->openers;
+	broker->module = config->module;
 	broker->limits = config->limits;
 	broker->event = config->event;
 	broker->userdata = config->userdata;
@@ -90,9 +91,9 @@ struct broker *broker_free(struct broker *broker)
 		lease_free(lease);
 	vfs_forget(broker);
 	policy_free(broker->policy);
+	groups_free(broker);
 	quota_clear(&broker->quota);
 	past_clear(&broker->past);
-	free(broker->groups);
 	close_fd(broker->completion_fd[0]);
 	close_fd(broker->completion_fd[1]);
 	free(broker);
@@ -125,7 +126,7 @@ static void lease_expire(struct lease *lease, uint64_t now)
 {
 	switch (lease->state) {
 	case LEASE_PREPARING:
-		acquire_expire(lease);
+		acquire_expire(lease, now);
 		break;
 	case LEASE_RELEASING:
 	case LEASE_LINGERING:

@@ -17,6 +17,7 @@
 #include "topology/registry.h"
 
 struct helper_client;
+struct ownership;
 
 struct broker_limits {
 	unsigned int leases_per_uid;
@@ -45,6 +46,7 @@ struct broker_config {
 	struct policy *policy; /* taken over; for NumVFs= of devices that are there already, see broker_set_policy() */
 	int dev_fd; /* of /dev, borrowed */
 	const struct opener *const *openers; /* in order of preference, NULL-terminated, borrowed */
+	struct ownership *module; /* borrowed; NULL: without the kernel module */
 	struct broker_limits limits;
 	void (*event)(void *userdata, const struct broker_event *event);
 	void *userdata;
@@ -69,6 +71,11 @@ void broker_expire(struct broker *broker, uint64_t now_usec);
 void broker_device_changed(struct broker *broker, const char *address);
 void broker_node_ready(struct broker *broker);
 void broker_resync(struct broker *broker);
+
+/* The kernel module's events are readable; only with one. */
+void broker_module_dispatch(struct broker *broker);
+/* NULL: without the kernel module. */
+const struct ownership *broker_get_module(const struct broker *broker);
 
 /* The helper was connected (again), or has gone. */
 void broker_helper_connected(struct broker *broker);
@@ -137,6 +144,7 @@ bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
 bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
 
 #define EXPLANATION_LIMITS_MAX 8 /* as many as there are */
+#define GUARANTEES_MAX 8
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
 
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
@@ -153,12 +161,20 @@ struct explanation {
 	size_t n_plan;
 	char limits[EXPLANATION_LIMITS_MAX][160]; /* of the rule, for people */
 	size_t n_limits;
+	const char *guarantees[GUARANTEES_MAX]; /* what holds while the lease lasts, and what does not; static texts */
+	size_t n_guarantees;
 };
 
 /* 0; or a negative errno. An unknown device is in the refusal. `identity` is who would ask. */
 int broker_explain(struct broker *broker, const struct identity *identity, const char *address, const char *backend,
 		   struct explanation *ret);
 void explanation_clear(struct explanation *explanation);
+
+/*
+ * What is weaker because the kernel module is not there, or this kernel lacks a part of what it needs: static texts for
+ * people. Returns how many there are, 0: nothing is.
+ */
+size_t broker_weaknesses(const struct broker *broker, const char *ret[GUARANTEES_MAX]);
 
 /* ---- looking ---- */
 

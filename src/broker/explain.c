@@ -139,6 +139,7 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 	plan_device(broker, device, reset, explanation);
 	plan_bystanders(device, &terms, true, explanation);
 	explain_limits(broker, judgement, explanation);
+	guarantees_list(broker, device, explanation);
 	return r;
 }
 

@@ -22,10 +22,18 @@ struct group_state *group_state_get(struct broker *broker, unsigned int group)
 	larger = reallocarray(broker->groups, n, sizeof(*larger));
 	if (!larger)
 		return NULL;
-	memset(larger + broker->n_groups, 0, (n - broker->n_groups) * sizeof(*larger));
+	for (size_t i = broker->n_groups; i < n; i++)
+		larger[i] = (struct group_state){ .kept = -1 };
 	broker->groups = larger;
 	broker->n_groups = n;
 	return &broker->groups[group];
+}
+
+void groups_free(struct broker *broker)
+{
+	for (size_t i = 0; i < broker->n_groups; i++)
+		close_fd(broker->groups[i].kept);
+	free(broker->groups);
 }
 
 int groups_hold(struct broker *broker, struct lease *lease)

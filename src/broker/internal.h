@@ -7,6 +7,7 @@
 #include "broker/past.h"
 #include "broker/quota.h"
 #include "hw/helper-client.h"
+#include "hw/ownership.h"
 #include "topology/reset.h"
 
 /* What the broker remembers of a group beyond the registry, found by the group's number. */
@@ -14,6 +15,11 @@ struct group_state {
 	struct lease *holder; /* NULL: nobody */
 	uint64_t fingerprint; /* of the verdict that was published last */
 	bool known; /* a verdict was taken */
+	/*
+	 * The claim of a group that stays on VFIO between leases: nobody can have its DMA, so that no unbind is needed to know
+	 * that. -1: none; it may have ended by itself.
+	 */
+	int kept;
 };
 
 struct broker {
@@ -22,6 +28,7 @@ struct broker {
 	struct policy *policy;
 	int dev_fd;
 	const struct opener *const *openers;
+	struct ownership *module; /* NULL: without */
 	struct broker_limits limits;
 	void (*event)(void *userdata, const struct broker_event *event);
 	void *userdata;
@@ -90,6 +97,8 @@ struct acquire {
 	acquire_done_fn done; /* NULL: the client is gone, nobody waits */
 	void *userdata;
 	size_t n_waiting; /* replies of the helper that are out */
+	uint64_t expires_usec; /* the lease's deadline may be sooner, for another try */
+	bool unclaimed; /* the last try to claim the groups found a driver on its way to a member */
 	bool parking; /* these are of bystanders; the devices themselves are still to be prepared */
 	bool opening; /* an opener thread is under way */
 	bool elsewhere; /* the pool may have another device than the one that was refused */
@@ -286,6 +295,8 @@ int reset_refresh(struct broker *broker, const char *address);
 /* Refuses what Reset=require can't be kept for. 0 or -ENOMEM. */
 int reset_check(struct broker *broker, const struct judgement *judgement, const struct group_terms *terms,
 		const struct device *device, struct refusal *refusal);
+/* Whether whoever gets it next, and is not known to have had it, gets it reset, by itself. */
+bool reset_is_certain(const struct lease_device *leased, const struct device *device);
 /* Makes room to remember the lease's devices by. -ENOMEM. */
 int reset_reserve(struct broker *broker, const struct lease *lease);
 /* What PREPARE of it is to carry. */
@@ -303,6 +314,30 @@ struct group_state *group_state_get(struct broker *broker, unsigned int group); 
 /* -ENOMEM; all or nothing. */
 int groups_hold(struct broker *broker, struct lease *lease);
 void groups_let_go(struct broker *broker, struct lease *lease);
+void groups_free(struct broker *broker);
+
+/* ---- claims.c: what the kernel module holds for leases ---- */
+
+/*
+ * Claims the lease's groups, all or none: for the context of `iommufd`, or with -1 so that a container can take the DMA
+ * itself. Nothing happens to those that are claimed already, or without the module. 0; -EAGAIN: a driver is being bound or
+ * unbound, ask again soon; or another negative errno with `refusal` set.
+ */
+int claims_take(struct lease *lease, int iommufd, struct refusal *refusal);
+/* The lease is given back: nobody gets the DMA any more, and the claims end when the devices are unbound. */
+void claims_give_back(struct lease *lease);
+/* Whether all groups can stay as they are, on VFIO and claimed, until somebody else wants them. */
+bool claims_can_stay(const struct lease *lease);
+/* They do, from now on. */
+void claims_keep(struct lease *lease);
+/* The group is claimed anew, or its devices have moved. */
+void claims_forget_kept(struct broker *broker, unsigned int group);
+/* Closes them. */
+void claims_drop(struct lease *lease);
+
+/* ---- guarantees.c: what holds while a lease lasts, and what does not ---- */
+
+void guarantees_list(const struct broker *broker, const struct device *device, struct explanation *explanation);
 
 /* ---- acquire.c ---- */
 
@@ -317,7 +352,7 @@ void acquire_abandon(struct acquire *acquire);
 void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
-void acquire_expire(struct lease *lease);
+void acquire_expire(struct lease *lease, uint64_t now);
 /* It is known who has the devices that a driver does not let go of, or that it can't be known: the client is told. */
 void acquire_holders_known(struct acquire *acquire);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */

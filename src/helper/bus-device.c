@@ -15,6 +15,7 @@
 #include "helper/pci-config.h"
 #include "topology/mdev.h"
 #include "util/cleanup.h"
+#include "uapi/linux/iommud.h"
 #include "util/fileio.h"
 
 int bus_device_open_on(int sysfs_fd, const struct bus *bus, const char *address, struct bus_device *ret)
@@ -212,10 +213,24 @@ static int op_has_driver(void *userdata, const char *driver)
 	return faccessat(device->sysfs_fd, path, W_OK, 0) < 0 ? -errno : 0;
 }
 
+/* What the kernel module kept drivers off is to have the one that would have come, if it still would. */
+static int allow_again(const struct bus_device *device)
+{
+	char path[sizeof("bus//drivers_probe") + DEVICE_BUS_MAX];
+	int r = write_file_at(device->fd, "driver_override", "\n");
+
+	snprintf(path, sizeof(path), "bus/%s/drivers_probe", device->bus->name);
+	if (r == 0)
+		(void)write_file_at(device->sysfs_fd, path, device->address);
+	return r;
+}
+
 static int op_set_override(void *userdata, const char *driver)
 {
 	const struct bus_device *device = userdata;
 
+	if (strcmp(driver, IOMMUD_OVERRIDE_DENIED) == 0)
+		return allow_again(device);
 	/* An empty write never reaches the kernel's handler; a newline alone clears the override. */
 	return write_file_at(device->fd, "driver_override", driver[0] ? driver : "\n");
 }

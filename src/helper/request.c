@@ -40,7 +40,7 @@ static void run_rlimit_mode(struct helper *helper, uint64_t connection, struct p
 static const struct operation operations[] = {
 	[HELPER_HELLO] = { .run = run_hello, .digest = true },
 	[HELPER_PREPARE] = { .run = run_prepare, .address = true, .digest = true, .flags = HELPER_RESET, .n_fds = 1 },
-	[HELPER_RESTORE] = { .run = run_restore, .transaction = true },
+	[HELPER_RESTORE] = { .run = run_restore, .transaction = true, .flags = HELPER_STAYS },
 	[HELPER_NEXT] = { .run = run_next, .transaction = true },
 	[HELPER_RELOAD] = { .run = run_reload },
 	[HELPER_HOLDERS] = { .run = run_holders, .transaction = true },

@@ -259,6 +259,7 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	if (device_fd >= 0)
 		say_nodes(move, device_fd);
 	steps.vfio_driver = vfio_driver[0] ? vfio_driver : NULL;
+	steps.stays = move->task->flags & HELPER_STAYS;
 	transition(&steps, move->task->snapshot, ret);
 }
 

@@ -269,9 +269,10 @@ int helper_client_park(struct helper_client *client, int client_fd, const char *
 	return submit(client, &request, client_fd, reply, userdata);
 }
 
-int helper_client_restore(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata)
+int helper_client_restore(struct helper_client *client, uint64_t transaction, uint32_t flags, helper_reply_fn reply,
+			  void *userdata)
 {
-	struct helper_request request = { .operation = HELPER_RESTORE, .transaction = transaction };
+	struct helper_request request = { .operation = HELPER_RESTORE, .transaction = transaction, .flags = flags };
 
 	return submit(client, &request, -1, reply, userdata);
 }

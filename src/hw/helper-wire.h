@@ -104,6 +104,11 @@ enum helper_flag {
 	 */
 	HELPER_LATE = 1 << 1,
 	HELPER_KILL = 1 << 2, /* SIGNAL */
+	/*
+	 * RESTORE: what was on a vfio driver before, and is on it, stays there, without an unbind: the broker knows by the
+	 * kernel module that nobody has it open and can use it.
+	 */
+	HELPER_STAYS = 1 << 3,
 };
 
 struct helper_request {

@@ -291,24 +291,10 @@ json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 
 static json_object *guarantees(const struct explanation *explanation)
 {
-	const struct policy_decision *decision = &explanation->decision;
 	struct json_build list = json_build_array();
 
-	if (explanation->parent[0])
-		json_build_text(
-			&list, NULL,
-			"the driver of the mdev's parent keeps its DMA to what the client maps; no IOMMU sees it");
-	else
-		json_build_text(&list, NULL,
-				"the kernel's VFIO refuses DMA while a member of the group is on a host driver");
-	json_build_text(
-		&list, NULL,
-		"without iommud.ko: a host driver that is bound to a member by hand is noticed and dealt with as OnViolation= "
-		"says, not prevented");
-	if (explanation->parent[0] && decision->conduct.isolation == POLICY_ISOLATION_SHARED)
-		json_build_text(&list, NULL, "Isolation=shared: all mdevs of one parent are one client's at a time");
-	if (explanation->opener && explanation->opener->may_block)
-		json_build_text(&list, NULL, "the group is in one container, which is the client's alone");
+	for (size_t i = 0; i < explanation->n_guarantees; i++)
+		json_build_text(&list, NULL, explanation->guarantees[i]);
 	return json_build_end(&list);
 }
 

@@ -76,6 +76,11 @@ static int subscribe(void *userdata, struct varlink_call *call, const void *para
 	return errors_reply(call, &refusal);
 }
 
+static int get_status(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	return reply(call, convert_status(userdata));
+}
+
 /* ---- Describe ---- */
 
 struct device_parameters {
@@ -360,6 +365,7 @@ static int revoke_lease(void *userdata, struct varlink_call *call, const void *p
 #define FIELDS(table, type) .fields = (table), .n_fields = ARRAY_SIZE(table), .parameters_size = sizeof(type)
 
 const struct varlink_method iommud_methods[] = {
+	{ .name = "io.iommud.GetStatus", .handle = get_status },
 	{ .name = "io.iommud.ListDevices", .flags = VARLINK_REQUIRES_MORE, .handle = list_devices },
 	{ .name = "io.iommud.ListGroups", .flags = VARLINK_REQUIRES_MORE, .handle = list_groups },
 	{ .name = "io.iommud.ListLeases", .flags = VARLINK_REQUIRES_MORE, .handle = list_leases },

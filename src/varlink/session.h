@@ -16,6 +16,7 @@ struct service {
 	struct broker *broker;
 	struct device_names *names;
 	struct list_link subscribers; /* session::subscriber_link */
+	const char *module_wanted; /* KernelModule= of iommud.conf */
 };
 
 enum listing_kind {

@@ -259,6 +259,8 @@ shows_daemon_and_leases() {
 	start <<-END
 		call org.varlink.service.GetInfo
 		reply {"vendor":"iommud","product":"iommud","version":"1.2","url":"u","interfaces":["io.iommud"]}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"prefer","loaded":true,"abiVersion":1,"features":[]},"weaknesses":[]}
 		call io.iommud.ListLeases
 		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":"blue","devices":["0000:00:04.0","0000:00:05.0"],"groups":[5,6],"uid":1000,"pid":42,"holders":[]}}
 		more {"lease":{"lease":14,"state":"lingering","backend":"legacy","label":null,"devices":["0000:01:00.0"],"groups":[12],"uid":-1,"pid":null,"holders":["pid 7 (qemu)","maybe pid 8 (x)"]}}
@@ -266,6 +268,7 @@ shows_daemon_and_leases() {
 	END
 	run 0 status
 	is "$out" 'iommud 1.2 answers.
+Kernel module: in use (KernelModule=prefer)
 LEASE  STATE      BACKEND  LABEL  UID   PID  GROUPS  DEVICES
 3      active     iommufd  blue   1000  42   5, 6    0000:00:04.0, 0000:00:05.0
 14     lingering  legacy   -      -     -    12      0000:01:00.0
@@ -279,6 +282,8 @@ shows_what_is_parked_for_a_lease() {
 	start <<-END
 		call org.varlink.service.GetInfo
 		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"prefer","loaded":true,"abiVersion":1,"features":[]},"weaknesses":[]}
 		call io.iommud.ListLeases
 		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":null,"devices":["0000:00:07.2"],"parked":["0000:00:07.0","0000:00:07.1"],"groups":[5],"uid":1000,"pid":42}}
 		more {"lease":{"lease":4,"state":"active","backend":"legacy","label":null,"devices":["0000:01:00.0"],"parked":[],"groups":[12],"uid":1000,"pid":42}}
@@ -286,20 +291,41 @@ shows_what_is_parked_for_a_lease() {
 	END
 	run 0 status
 	is "$out" 'iommud 1.2 answers.
+Kernel module: in use (KernelModule=prefer)
 LEASE  STATE   BACKEND  LABEL  UID   PID  GROUPS  DEVICES       PARKED
 3      active  iommufd  -      1000  42   5       0000:00:07.2  0000:00:07.0, 0000:00:07.1
 4      active  legacy   -      1000  42   12      0000:01:00.0  -'
+}
+
+says_what_is_weaker_without_the_module() {
+	start <<-END
+		call org.varlink.service.GetInfo
+		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"off","loaded":false,"abiVersion":null,"features":[]},"weaknesses":["this is","and that"]}
+		call io.iommud.ListLeases
+		reply {}
+	END
+	run 0 status
+	is "$out" 'iommud 1.2 answers.
+Kernel module: not in use (KernelModule=off)
+  this is
+  and that
+No leases.'
 }
 
 shows_that_there_are_no_leases() {
 	start <<-END
 		call org.varlink.service.GetInfo
 		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"prefer","loaded":true,"abiVersion":1,"features":[]},"weaknesses":[]}
 		call io.iommud.ListLeases
 		reply {}
 	END
 	run 0 status
 	is "$out" 'iommud 1.2 answers.
+Kernel module: in use (KernelModule=prefer)
 No leases.'
 	run 0 status --no-legend
 	is "$out" ''

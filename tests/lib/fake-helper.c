@@ -192,7 +192,7 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 		return;
 	}
 	transaction->open = false;
-	note(helper, "restore", transaction->address);
+	note(helper, request->flags & HELPER_STAYS ? "stay" : "restore", transaction->address);
 	if (!is_mdev(helper, transaction->address))
 		fake_sysfs_set_driver(helper->sysfs, transaction->address,
 				      transaction->driver[0] ? transaction->driver : NULL);

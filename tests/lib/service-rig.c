@@ -74,6 +74,7 @@ void service_rig_start(struct service_rig *rig, const char *policy)
 	rig_start(&rig->rig, policy);
 	rig->service.broker = rig->rig.broker;
 	list_init(&rig->service.subscribers);
+	rig->service.module_wanted = "prefer";
 	assert_int_equal(device_names_new(NULL, &rig->service.names), 0);
 	rig->rig.on_event = session_publish;
 	rig->rig.on_event_userdata = &rig->service;

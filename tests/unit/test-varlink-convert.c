@@ -442,6 +442,8 @@ static void explanations_with_and_without_everything(void **state)
 		.opener = &opener_legacy,
 		.plan = { "one", "two" },
 		.n_plan = 2,
+		.guarantees = { "first", "second", "third" },
+		.n_guarantees = 3,
 	};
 	json = checked(IDL_METHOD, "Explain", convert_explanation(&explanation));
 	assert_true(json_object_get_boolean(json_child(json, "allowed")));

@@ -143,6 +143,14 @@ static void restore_slot(void)
 	give_back(slot_nvme, "nvme");
 }
 
+static void wait_driver(const char *device, const char *driver)
+{
+	/* Bound by a work item of the kernel's, which tells nobody that it has ended. */
+	for (int i = 0; i < 2000 && strcmp(driver_of(device), driver); i++)
+		usleep(10000);
+	EXPECT(0, strcmp(driver_of(device), driver));
+}
+
 static int new_iommufd(void)
 {
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
@@ -462,6 +470,66 @@ static void death_undoes_everything(void)
 	give_back(edu, "");
 }
 
+/* Who has an unbound descriptor still can't use it, and the host's driver comes as soon as the device is unbound. */
+static void given_back_it_is_nobodys_until_unbound(void)
+{
+	int iommufd = MUST(new_iommufd()), other = MUST(new_iommufd()), claim, device;
+	struct iommud_event event;
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, iommufd, 0, NULL, NULL));
+	device = open_cdev(slot_edu);
+	EXPECT(0, bind_iommufd(device, iommufd));
+	EXPECT(0, kmod_give_back(claim)); /* the client has it still */
+	EXPECT(-EALREADY, kmod_give_back(claim));
+	close(iommufd);
+	close(device);
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_PARKED, &event));
+	device = open_cdev(slot_edu);
+	EXPECT(-EPERM, bind_iommufd(device, other));
+	EXPECT(-EBUSY, bind_to(slot_nic, "e1000"));
+	close(device);
+	unbind(slot_edu);
+	EXPECT(0, bind_to(slot_nic, "e1000"));
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_LET_GO, &event));
+	EXPECT(0, kmod_wait_hangup(claim));
+	EXPECT(-ENODEV, kmod_give_back(claim));
+	close(claim);
+	close(other);
+	restore_slot();
+}
+
+static void given_back_and_idle_it_is_parked_at_once(void)
+{
+	int iommufd = MUST(new_iommufd()), other = MUST(new_iommufd()), claim, device, container, group;
+
+	move_to(edu, "vfio-pci");
+	device = open_cdev(edu);
+	claim = MUST(kmod_claim(node, edu, iommufd, IOMMUD_CLAIM_SINGLETON, NULL, NULL));
+	close(iommufd);
+	EXPECT(1, kmod_give_back(claim));
+	EXPECT(-EPERM, bind_iommufd(device, other));
+	close(device);
+	close(claim);
+	/* The same after a container; while there is one, it keeps what it has. */
+	claim = MUST(kmod_claim(node, edu, -1, 0, NULL, NULL));
+	EXPECT(0, kmod_handoff(claim));
+	EXPECT(0, set_container(edu, &container, &group));
+	EXPECT(0, kmod_give_back(claim));
+	close(group);
+	close(container);
+	close(claim);
+	claim = MUST(kmod_claim(node, edu, -1, 0, NULL, NULL));
+	EXPECT(0, kmod_handoff(claim));
+	EXPECT(1, kmod_give_back(claim));
+	EXPECT(-EPERM, set_container(edu, &container, &group));
+	close(group);
+	close(container);
+	close(claim);
+	close(other);
+	give_back(edu, "");
+}
+
 static void tells_who_is_in_a_group(void)
 {
 	struct iommud_member members[8];
@@ -530,14 +598,10 @@ static void the_lock_is_not_escaped_by_a_rescan(void)
 	EXPECT(-EBUSY, bind_to(nic, "e1000e"));
 	set_override(nic, "iommud-denied");
 	close(claim);
-	/* What was denied is taken back, if it is ours still; nobody probes it then, so we do. */
-	for (;;) {
-		read_override(nic, override, sizeof(override));
-		if (strcmp(override, "iommud-denied") != 0)
-			break;
-	}
+	/* What was denied is taken back, if it is ours still, and the driver comes that would have come. */
+	wait_driver(nic, "e1000e");
+	read_override(nic, override, sizeof(override));
 	EXPECT(0, strcmp(override, "(null)"));
-	EXPECT(0, bind_to(nic, "e1000e"));
 }
 
 static void a_joiner_gets_no_driver(void)
@@ -557,6 +621,22 @@ static void a_joiner_gets_no_driver(void)
 	EXPECT(-EBUSY, bind_to(slot_nic, "e1000"));
 	close(claim);
 	set_override(slot_nic, "");
+	restore_slot();
+}
+
+static void a_joiner_gets_its_driver_afterwards(void)
+{
+	struct iommud_event event;
+	int claim;
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, -1, 0, NULL, NULL));
+	remove_device(slot_nic);
+	EXPECT(0, write_text("/sys/bus/pci/rescan", "1"));
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_ADDED, &event));
+	EXPECT(0, strcmp(driver_of(slot_nic), ""));
+	close(claim);
+	wait_driver(slot_nic, "e1000");
 	restore_slot();
 }
 
@@ -613,10 +693,13 @@ static const struct {
 	CASE(nodes_need_an_lsm),
 	CASE(lets_go_of_an_iommufd_that_nobody_has),
 	CASE(death_undoes_everything),
+	CASE(given_back_it_is_nobodys_until_unbound),
+	CASE(given_back_and_idle_it_is_parked_at_once),
 	CASE(tells_who_is_in_a_group),
 	CASE(a_singleton_is_one_device_on_an_allowed_driver),
 	CASE(the_lock_is_not_escaped_by_a_rescan),
 	CASE(a_joiner_gets_no_driver),
+	CASE(a_joiner_gets_its_driver_afterwards),
 	CASE(an_overflow_is_told),
 };
 
