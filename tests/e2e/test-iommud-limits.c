@@ -107,7 +107,8 @@ static bool has_pidfds(void)
 
 static void assert_nothing_is_lost(struct machine *machine)
 {
-	machine_wait_tree(machine, NIC " driver=e1000e override=\n");
+	machine_expect_event(machine, "leaseReleased");
+	machine_assert_tree(machine, NIC " driver=e1000e override=\n");
 	machine_write(machine, RULES_FILE, RULES(""));
 	machine_reload(machine);
 	machine_expect_event(machine, "policyLoaded");
