@@ -139,7 +139,8 @@ struct iommud_request {
 	const char *pool; /* any free devices of this pool of the policy's, or NULL: `devices` */
 	size_t count; /* how many of the pool; 0 means 1 */
 	const int *numa_node; /* where those of the pool are preferred, or NULL: anywhere */
-	unsigned int wait_sec; /* how long to wait, in line, for what others have: seconds up to 3600, 0: not at all */
+	unsigned int
+		wait_sec; /* how long to wait, in line, for what others have: seconds up to 3600, or to MaxWaitSec= of the rule; 0: not at all */
 	const char *backend; /* "iommufd", "legacy", or NULL: the best there is */
 	const char *consent; /* token of Explain or of IOMMUD_ERROR_CONSENT_REQUIRED, or NULL */
 };

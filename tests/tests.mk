@@ -23,6 +23,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(WRAPPER) $(TEST_LIB) $(HELP
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
+# In the midst of which a process may die.
+$(BUILD)/tests/unit/test-helper-memlock: WRAP += -Wl,--wrap=prlimit
+
 # iommuctl's parts, for their own tests only: they are no library.
 $(BUILD)/tests/unit/test-iommuctl-%: $(BUILD)/obj/tests/unit/test-iommuctl-%.o $(TEST_LIB) \
 		$(filter-out %/main.o,$(IOMMUCTL_OBJECTS)) $(BUILD)/libiommud.a $(CORE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From a lease that was just made to its descriptors: have the helper bind drivers, wait until udev has made the nodes ours,
- * open, judge again, hand out. Whatever step fails, what was done before it is undone by release.c, and the
+ * open, set the client's limits, judge again, hand out. Whatever step fails, what was done before it is undone by release.c, and the
  * client gets one answer. An acquire owns its lease until it is active.
  */
 #include <errno.h>
@@ -20,6 +20,7 @@ struct acquire *acquire_free(struct acquire *acquire)
 	if (!acquire)
 		return NULL;
 	refusal_clear(&acquire->refusal);
+	opened_clear(&acquire->opened);
 	demand_free(acquire->demand);
 	free(acquire);
 	return NULL;
@@ -153,15 +154,25 @@ static void acquire_grant(struct acquire *acquire, struct opened *opened)
 	}
 	for (size_t i = 0; i < lease->n_devices; i++)
 		lease->devices[i]->sysfs_fd = close_fd(lease->devices[i]->sysfs_fd);
-	lease->deadline_usec = UINT64_MAX;
 	lease->acquire = NULL;
 	lease_set_state(lease, LEASE_ACTIVE);
+	expiry_begin(lease);
 	event_lease(lease, LOG_INFO, "leaseGranted", "lease %llu granted to uid %u by %s",
 		    (unsigned long long)lease->id, lease->uid, lease->opener->name);
 	reset_granted(lease);
 	acquire->done(acquire->userdata, 0, lease, opened, NULL);
 	opened_clear(opened);
 	acquire_free(acquire);
+}
+
+void acquire_limited(struct acquire *acquire, struct opened *opened)
+{
+	if (acquire->done && !acquire->refusal.kind) {
+		acquire_grant(acquire, opened);
+		return;
+	}
+	opened_clear(opened);
+	acquire_fail(acquire, -ECANCELED);
 }
 
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed)
@@ -174,7 +185,7 @@ void acquire_opened(struct acquire *acquire, int result, struct opened *opened, 
 		return;
 	}
 	if (result == 0) {
-		acquire_grant(acquire, opened);
+		limits_begin(acquire, opened);
 		return;
 	}
 	if (result == -ENOENT || result == -EACCES) /* udev is on its way: acquire_retry(), or the deadline */

@@ -136,9 +136,11 @@ static void lease_expire(struct lease *lease, uint64_t now)
 	case LEASE_LINGERING:
 		release_expire(lease, now);
 		break;
-	case LEASE_REQUESTED:
 	case LEASE_ACTIVE:
 	case LEASE_VIOLATED:
+		expiry_reached(lease);
+		break;
+	case LEASE_REQUESTED:
 	case LEASE_RELEASED:
 	case LEASE_FAILED:
 	case LEASE_STATES:

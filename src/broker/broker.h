@@ -5,7 +5,8 @@
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
  * Where to look: request.c takes a request in, judge.c decides, reset.c what is reset first, wait.c has it wait, acquire.c
- * takes, release.c gives back, identify.c asks who a client is, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
+ * takes, limits.c sets what the client may pin, release.c gives back, identify.c asks who a client is, revoke.c takes back,
+ * watch.c follows the devices, recover.c cleans up after a helper or a
  * former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
@@ -159,6 +160,7 @@ bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
  */
 bool broker_revoke(struct broker *broker, uint64_t lease, uid_t by, const char *why);
 
+#define EXPLANATION_LIMITS_MAX 8 /* as many as there are */
 #define GUARANTEES_MAX 8
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
 
@@ -180,6 +182,8 @@ struct explanation {
 	size_t n_passed;
 	size_t n_passed_in_all; /* of which EXPLANATION_PASSED_MAX at most are in `passed` */
 	struct reset_set reset; /* what a reset of the device would reset */
+	char limits[EXPLANATION_LIMITS_MAX][160]; /* of the rule, for people */
+	size_t n_limits;
 	const char *guarantees[GUARANTEES_MAX]; /* what holds while the lease lasts, and what does not; static texts */
 	size_t n_guarantees;
 };

@@ -169,6 +169,7 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 	plan_bystanders(device, &terms, false, explanation);
 	plan_device(broker, device, reset, explanation);
 	plan_bystanders(device, &terms, true, explanation);
+	explain_limits(broker, judgement, explanation);
 	guarantees_list(broker, device, explanation);
 	return r;
 }

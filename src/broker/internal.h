@@ -96,6 +96,7 @@ struct demand {
 	char *backend;
 	char *consent;
 	unsigned int wait_sec; /* 0: it does not wait */
+	bool wait_cut; /* it is what MaxWaitSec= left over of more */
 
 	/* wait.c */
 	bool waits; /* it is in the queue, and counted against its uid */
@@ -125,6 +126,7 @@ struct acquire {
 	struct refusal refusal; /* why it ends without a lease */
 	unsigned int backends; /* that request and rules leave over */
 	uint8_t digest[DIGEST_SIZE]; /* of the policy that judged it */
+	struct opened opened; /* while the client's limits are set; nothing before and after */
 };
 
 /* ---- broker.c ---- */
@@ -147,6 +149,7 @@ struct group_terms {
 	enum policy_bystanders bystanders;
 	const char *const *allowed_drivers;
 	struct policy_conduct conduct;
+	struct policy_limits limits;
 	const char *file;
 	unsigned int line;
 };
@@ -270,6 +273,12 @@ struct demand *demand_free(struct demand *demand);
 int pool_choose(struct broker *broker, struct demand *demand, struct judgement *judgement);
 /* It could not be prepared: the demand does not try it again. -ENOMEM. */
 int pool_set_aside(struct demand *demand, const char *address);
+/*
+ * The devices that the demand is for, one after the other: those that it names, or all of its pool. `former` is what the last
+ * call returned, NULL at first; `cursor` begins at 0. NULL: there are no more. Nothing may change the registry between.
+ */
+const struct device *demand_next_device(const struct broker *broker, const struct demand *demand, size_t *cursor,
+					const struct device *former);
 /* Whether a device of the group belongs to the pool. */
 bool pool_touches_group(const struct broker *broker, const char *pool, unsigned int group);
 
@@ -369,6 +378,40 @@ void acquire_expire(struct lease *lease, uint64_t now);
 void acquire_holders_known(struct acquire *acquire);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed);
+
+/* The client's limits are set, or could not be. Takes over what was opened. */
+void acquire_limited(struct acquire *acquire, struct opened *opened);
+
+/* ---- limits.c ---- */
+
+/* Sets the client's limits as the rules say; acquire_limited() is called, now or when the helper has answered. */
+void limits_begin(struct acquire *acquire, struct opened *opened);
+
+/* ---- rule-quota.c ---- */
+
+/*
+ * Refuses `device` of the judgement, or one more than it names, if that would be more than the rule that gives it admits to one
+ * uid. The rule is of the policy in force.
+ */
+void rule_quota_check(struct broker *broker, const struct judgement *judgement, const struct policy_decision *rule,
+		      const struct device *device, struct refusal *refusal);
+/* What the uid has by the rule, apart from what is judged. */
+void rule_quota_count(struct broker *broker, const struct judgement *judgement, const struct policy_decision *rule,
+		      unsigned int *ret_leases, unsigned int *ret_devices);
+
+/* ---- expiry.c ---- */
+
+/* From now on the time of the lease runs, if its rules give it one. */
+void expiry_begin(struct lease *lease);
+/* The deadline of an active or violated lease is over. It may be freed on return. */
+void expiry_reached(struct lease *lease);
+/* How long the demand may wait in line: what it asks for, or what its rules admit, if that is less. */
+unsigned int expiry_wait_sec(struct broker *broker, const struct demand *demand);
+
+/* ---- explain-limits.c ---- */
+
+/* Of a decision that was made. */
+void explain_limits(struct broker *broker, const struct judgement *judgement, struct explanation *explanation);
 
 /* ---- lease-make.c ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The one place where it is decided whether a request is granted. It asks, in this order: is there such a device, does the
- * policy allow it, do the labels agree, does somebody have it or what controls it, is the group as large as the rule admits,
+ * policy allow it, and as much by this rule, do the labels agree, does somebody have it or what controls it, is the group as large as the rule admits,
  * is it viable, can it be reset as the rule demands, does the client know whom it takes along, is there a backend. The first
  * no is the refusal. It changes nothing, so that Explain asks the same questions, and so that a lease can be judged again
  * before its descriptors go out.
@@ -398,6 +398,8 @@ static int judge_device(struct broker *broker, struct judgement *judgement, size
 	refusal->line = decision.line;
 	r = set_text(&refusal->file, decision.file);
 	if (r == 0)
+		rule_quota_check(broker, judgement, &decision, device, refusal);
+	if (r == 0 && !refusal->kind)
 		r = check_label(broker, judgement, device, label, i == 0, refusal);
 	if (r < 0 || refusal->kind)
 		return r;

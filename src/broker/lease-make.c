@@ -63,6 +63,7 @@ static int fill_rules(struct lease *lease, const struct judgement *judgement)
 		const struct group_terms *terms = &judgement->terms[i];
 		size_t size = terms->file ? strlen(terms->file) + 16 : 0;
 
+		lease->devices[i]->limits = terms->limits;
 		if (!terms->file)
 			continue;
 		lease->devices[i]->rule = malloc(size);

@@ -51,6 +51,8 @@ enum device_reset {
 	DEVICE_RESET_IMPOSSIBLE, /* it would be needed, and is handed out as it is */
 };
 
+#define LEASE_RULE_MAX 288
+
 struct lease_device {
 	struct lease *lease; /* that it belongs to: the context of the helper's replies */
 	struct device_id id;
@@ -67,6 +69,7 @@ struct lease_device {
 	size_t parked_for; /* index of the device whose rule has it parked */
 	struct policy_conduct conduct; /* by the rule that granted it, or that has it parked */
 	char *rule; /* that granted it, "FILE:LINE", for the journal; NULL: of those that were not granted */
+	struct policy_limits limits; /* by the rule that granted it; none of one that is parked */
 	enum device_reset reset;
 	bool resets_bus; /* of those with DEVICE_RESET_BUS the first of its bus */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
@@ -169,6 +172,9 @@ static inline bool lease_device_is_loose(const struct lease_device *device)
 {
 	return device->late.since && !device->transaction;
 }
+
+/* In how many seconds it is taken back because of its rule, rounded up; -1: its time has no end. expiry.c. */
+int64_t lease_expires_in(const struct lease *lease);
 
 /* "active" and so on, as in io.iommud.varlink. */
 const char *lease_state_name(enum lease_state state);

@@ -31,7 +31,7 @@ struct choice {
 	size_t n_allowed; /* by the policy */
 	size_t n_leased; /* that others have, or wait for */
 	size_t n_set_aside; /* that could not be prepared */
-	struct refusal other; /* the first other reason why one can't be had; one that asks for consent before all */
+	struct refusal other; /* the first other reason why one can't be had, of those with the most weight */
 };
 
 static bool belongs(const struct broker *broker, const char *pool, const struct device *device)
@@ -39,6 +39,34 @@ static bool belongs(const struct broker *broker, const char *pool, const struct 
 	const struct policy_subject subject = broker_policy_subject(broker, device);
 
 	return !device->bridge && policy_pool_contains(broker->policy, pool, &subject);
+}
+
+static const struct device *next_of_pool(const struct broker *broker, const char *pool, const struct device *former)
+{
+	const struct list_link *head = registry_devices(broker->registry);
+	const struct list_link *link = former ? former->link.next : head->next;
+
+	for (; link != head; link = link->next) {
+		const struct device *device = list_entry(link, struct device, link);
+
+		if (belongs(broker, pool, device))
+			return device;
+	}
+	return NULL;
+}
+
+const struct device *demand_next_device(const struct broker *broker, const struct demand *demand, size_t *cursor,
+					const struct device *former)
+{
+	if (demand->pool)
+		return next_of_pool(broker, demand->pool, former);
+	while (demand->devices[*cursor]) {
+		const struct device *device = registry_find_device(broker->registry, demand->devices[(*cursor)++]);
+
+		if (device)
+			return device;
+	}
+	return NULL;
 }
 
 bool pool_touches_group(const struct broker *broker, const char *pool, unsigned int group)
@@ -123,12 +151,17 @@ static void claim(struct choice *choice, const struct device *device)
 	choice->claims[choice->n_claims++] = device->group->id;
 }
 
+/* What the client can help goes before what it can't. */
+static unsigned int weight_of(const struct refusal *refusal)
+{
+	return refusal->kind == REFUSAL_CONSENT_REQUIRED ? 3 : refusal->kind == REFUSAL_QUOTA ? 2 : refusal->kind != 0;
+}
+
 static void keep_reason(struct choice *choice)
 {
 	struct refusal *refusal = &choice->judgement->refusal;
 
-	if (choice->other.kind &&
-	    (choice->other.kind == REFUSAL_CONSENT_REQUIRED || refusal->kind != REFUSAL_CONSENT_REQUIRED)) {
+	if (weight_of(&choice->other) >= weight_of(refusal)) {
 		refusal_clear(refusal);
 		return;
 	}
@@ -166,6 +199,18 @@ static int judge_candidate(struct choice *choice, const char *address)
 	return r;
 }
 
+/* One that somebody has, or waits for: to wait for it helps only who could have it then. */
+static void consider_taken(struct choice *choice, const struct device *device, const struct policy_decision *decision)
+{
+	rule_quota_check(choice->broker, choice->judgement, decision, device, &choice->judgement->refusal);
+	if (choice->judgement->refusal.kind) {
+		keep_reason(choice);
+		return;
+	}
+	choice->n_leased++;
+	claim(choice, device);
+}
+
 /* What somebody has, or waits for, needs no look at sysfs. */
 static bool is_taken(const struct choice *choice, const struct device *device)
 {
@@ -190,8 +235,7 @@ static int consider(struct choice *choice, const char *address)
 	}
 	if (!is_taken(choice, device))
 		return judge_candidate(choice, address);
-	choice->n_leased++;
-	claim(choice, device);
+	consider_taken(choice, device, &decision);
 	return 0;
 }
 
@@ -233,7 +277,9 @@ static void refuse_choice(struct choice *choice)
 		refusal_set(refusal, REFUSAL_DENIED,
 			    "pool %s has no device now that a rule allows uid %u; see iommud.policy(5)",
 			    choice->demand->pool, choice->judgement->identity->uid);
-	} else if (choice->other.kind == REFUSAL_CONSENT_REQUIRED) {
+	} else if (choice->other.kind == REFUSAL_CONSENT_REQUIRED ||
+		   (choice->other.kind == REFUSAL_QUOTA &&
+		    choice->n_chosen + choice->n_leased < choice->demand->count)) {
 		*refusal = choice->other;
 		choice->other = (struct refusal){ 0 };
 	} else {

@@ -106,6 +106,7 @@ static struct acquire *acquire_new(struct demand *demand, const struct judgement
 
 	if (!acquire)
 		return NULL;
+	opened_init(&acquire->opened);
 	acquire->done = demand->done;
 	acquire->userdata = demand->userdata;
 	acquire->backends = judgement->backends;
@@ -163,6 +164,16 @@ static int demand_grant(struct broker *broker, struct demand *demand, const stru
 	return 0;
 }
 
+/* Whether it may wait, and for how long, is settled when it first would. */
+static bool may_wait(struct broker *broker, struct demand *demand)
+{
+	unsigned int wait_sec = demand->waits ? demand->wait_sec : expiry_wait_sec(broker, demand);
+
+	demand->wait_cut = demand->wait_cut || wait_sec < demand->wait_sec;
+	demand->wait_sec = wait_sec;
+	return wait_sec > 0;
+}
+
 void demand_try(struct broker *broker, struct demand *demand)
 {
 	struct judgement judgement = {
@@ -177,7 +188,7 @@ void demand_try(struct broker *broker, struct demand *demand)
 
 	if (r == 0 && !refusal->kind)
 		r = demand_grant(broker, demand, &judgement);
-	else if (r == 0 && refusal->passes && demand->wait_sec)
+	else if (r == 0 && refusal->passes && may_wait(broker, demand))
 		r = wait_join(broker, demand, refusal);
 	else if (r == 0)
 		demand_answer(demand, 0, refusal);

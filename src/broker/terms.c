@@ -18,6 +18,7 @@ struct group_terms judge_terms(const struct judgement *judgement, const struct d
 		.bystanders = decision->bystanders,
 		.allowed_drivers = decision->allowed_drivers,
 		.conduct = decision->conduct,
+		.limits = decision->limits,
 		.file = decision->file,
 		.line = decision->line,
 	};

@@ -226,8 +226,8 @@ static void time_out(struct demand *demand)
 	struct refusal refusal = { 0 };
 
 	snprintf(refusal.word, sizeof(refusal.word), "wait");
-	refusal_set(&refusal, REFUSAL_TIMED_OUT, "waited %u s in vain: %.700s", demand->wait_sec,
-		    demand->refusal.message);
+	refusal_set(&refusal, REFUSAL_TIMED_OUT, "waited %u s%s in vain: %.650s", demand->wait_sec,
+		    demand->wait_cut ? ", as long as MaxWaitSec= of its rule admits," : "", demand->refusal.message);
 	demand_answer(demand, 0, &refusal);
 }
 

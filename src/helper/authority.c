@@ -255,21 +255,32 @@ static const char *release_timeout_word(enum policy_on_release_timeout value)
 	return words[value];
 }
 
-static bool judge_signal(const struct authority *authority, const struct device_state *snapshot,
-			 const struct identity *client, bool kill, struct authority_answer *ret)
+/* What the policy says of a device that was prepared for the client, by what it was like before. */
+static bool judge_prepared(const struct authority *authority, const struct device_state *snapshot,
+			   const struct identity *client, struct policy_decision *decision,
+			   struct authority_answer *ret)
 {
 	const struct policy_subject subject = authority_subject(snapshot);
-	struct policy_decision decision = { .action = POLICY_DENY };
 
 	if (device_state_is_parked(snapshot)) {
 		answer(ret, HELPER_REFUSED, "%s is parked: no client has it", snapshot->id.address);
 		return false;
 	}
-	authority->decide(authority->policy, &subject, client, &decision);
-	if (decision.action != POLICY_ALLOW) {
-		answer(ret, HELPER_REFUSED, "%s for uid %u: %s", snapshot->id.address, client->uid, decision.reason);
+	*decision = (struct policy_decision){ .action = POLICY_DENY };
+	authority->decide(authority->policy, &subject, client, decision);
+	if (decision->action == POLICY_ALLOW)
+		return true;
+	answer(ret, HELPER_REFUSED, "%s for uid %u: %s", snapshot->id.address, client->uid, decision->reason);
+	return false;
+}
+
+static bool judge_signal(const struct authority *authority, const struct device_state *snapshot,
+			 const struct identity *client, bool kill, struct authority_answer *ret)
+{
+	struct policy_decision decision;
+
+	if (!judge_prepared(authority, snapshot, client, &decision, ret))
 		return false;
-	}
 	if (decision.conduct.on_release_timeout < (kill ? POLICY_RELEASE_KILL : POLICY_RELEASE_TERMINATE)) {
 		answer(ret, HELPER_REFUSED, "%s:%u has OnReleaseTimeout=%s for uid %u",
 		       decision.file ? decision.file : "?", decision.line,
@@ -308,6 +319,41 @@ void authority_judge_signal(const struct authority *authority, int client_fd, co
 	}
 	*ret = (struct authority_answer){ .status = HELPER_OK };
 	*ret_pidfd = TAKE_FD(client.pidfd);
+}
+
+static bool judge_limits(const struct policy_decision *decision, enum helper_operation what,
+			 struct authority_answer *ret)
+{
+	const char *lacks = NULL;
+
+	if (what == HELPER_MEMLOCK && decision->limits.memlock == POLICY_MEMLOCK_LEAVE)
+		lacks = "MemlockLimit=";
+	else if (what == HELPER_RLIMIT_MODE && decision->limits.rlimit_mode != POLICY_RLIMIT_MM)
+		lacks = "RlimitMode=mm";
+	if (lacks)
+		answer(ret, HELPER_REFUSED, "the rule at %s:%u lacks %s", decision->file ? decision->file : "?",
+		       decision->line, lacks);
+	return !lacks;
+}
+
+void authority_judge_limits(const struct authority *authority, int client_fd, const struct device_state *snapshot,
+			    enum helper_operation what, struct authority_limits *ret, struct authority_answer *answer)
+{
+	struct policy_decision decision;
+	struct identity client = IDENTITY_INIT;
+	_cleanup_(cleanup_identity) struct identity *guard = &client;
+
+	if (!authority_identify(authority, client_fd, guard, answer) ||
+	    !judge_prepared(authority, snapshot, guard, &decision, answer) || !judge_limits(&decision, what, answer))
+		return;
+	if (what == HELPER_MEMLOCK && client.pidfd < 0) {
+		explain_missing_pidfd(client_fd, client.pid, answer);
+		return;
+	}
+	*answer = (struct authority_answer){ .status = HELPER_OK };
+	*ret = (struct authority_limits){ .limits = decision.limits, .pid = client.pid, .pidfd = -1 };
+	if (what == HELPER_MEMLOCK)
+		ret->pidfd = TAKE_FD(client.pidfd);
 }
 
 void authority_judge(const struct authority *authority, const struct identity *client,

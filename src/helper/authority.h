@@ -69,6 +69,20 @@ struct authority_device {
 void authority_judge_signal(const struct authority *authority, int client_fd, const struct device_state *snapshot,
 			    bool kill, int *ret_pidfd, struct authority_answer *ret);
 
+/* Of a client that is about to get a device. */
+struct authority_limits {
+	struct policy_limits limits; /* of the rule that gives it the device */
+	pid_t pid; /* of the process that connected, as the kernel numbers it for us */
+	int pidfd; /* the caller's; -1: it is not needed */
+};
+
+/*
+ * Whether the client's limits are to be set for the device that was like `snapshot` before it was prepared: `what` is
+ * HELPER_MEMLOCK, for which the process must be known for sure, or HELPER_RLIMIT_MODE. `ret` is set with OK. Never blocks.
+ */
+void authority_judge_limits(const struct authority *authority, int client_fd, const struct device_state *snapshot,
+			    enum helper_operation what, struct authority_limits *ret, struct authority_answer *answer);
+
 /*
  * Whether the client may have `device`; with a `bystander`, whether that may be parked for it. Decides by facts that were
  * read; pure.

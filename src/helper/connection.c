@@ -64,7 +64,25 @@ void connection_accept(struct helper *helper, int listen_fd)
 	place->fd = TAKE_FD(fd);
 }
 
-/* Keeps the first descriptor and closes the others. */
+void packet_close(struct packet *packet)
+{
+	packet->fd = close_fd(packet->fd);
+	packet->second_fd = close_fd(packet->second_fd);
+}
+
+static void keep_descriptor(struct packet *packet, int fd)
+{
+	size_t n = packet->n_fds++;
+
+	if (n == 0)
+		packet->fd = fd;
+	else if (n == 1)
+		packet->second_fd = fd;
+	else
+		close_fd(fd);
+}
+
+/* Keeps the first two descriptors and closes the others. */
 static void take_descriptors(struct msghdr *message, struct packet *packet)
 {
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg; cmsg = CMSG_NXTHDR(message, cmsg)) {
@@ -77,10 +95,7 @@ static void take_descriptors(struct msghdr *message, struct packet *packet)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
-			if (packet->n_fds++ == 0)
-				packet->fd = fd;
-			else
-				close_fd(fd);
+			keep_descriptor(packet, fd);
 		}
 	}
 	if (message->msg_flags & MSG_CTRUNC)
@@ -93,7 +108,7 @@ int connection_receive(struct connection *connection, struct packet *ret)
 		struct cmsghdr header;
 		char buffer[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
 	} control;
-	struct packet packet = { .fd = -1 };
+	struct packet packet = { .fd = -1, .second_fd = -1 };
 	struct iovec iov = { &packet.request, sizeof(packet.request) };
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
@@ -107,7 +122,7 @@ int connection_receive(struct connection *connection, struct packet *ret)
 		return errno == EAGAIN ? 0 : -ECONNRESET;
 	take_descriptors(&message, &packet);
 	if (n == 0) {
-		close_fd(packet.fd);
+		packet_close(&packet);
 		return -ECONNRESET;
 	}
 	packet.size = n;

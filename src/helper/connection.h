@@ -10,8 +10,12 @@ struct packet {
 	struct helper_request request;
 	size_t size; /* as received; more than sizeof(request): it was longer */
 	int fd; /* the first descriptor that came with it, the caller's; -1: none */
+	int second_fd; /* the same; -1: none */
 	size_t n_fds; /* the others are closed already */
 };
+
+/* Closes what descriptors are left. */
+void packet_close(struct packet *packet);
 
 void connections_init(struct helper *helper);
 

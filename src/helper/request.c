@@ -11,6 +11,7 @@
 
 #include "helper/authority.h"
 #include "helper/job.h"
+#include "helper/limits.h"
 #include "helper/signal.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -36,6 +37,8 @@ static void run_holders(struct helper *helper, uint64_t connection, struct packe
 static void run_make_vfs(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_signal(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_identify(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_memlock(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_rlimit_mode(struct helper *helper, uint64_t connection, struct packet *packet);
 
 static const struct operation operations[] = {
 	[HELPER_HELLO] = { .run = run_hello, .digest = true },
@@ -54,6 +57,8 @@ static const struct operation operations[] = {
 			  .n_fds = 1 },
 	[HELPER_IDENTIFY] = { .run = run_identify, .n_fds = 1 },
 	[HELPER_SIGNAL] = { .run = run_signal, .transaction = true, .digest = true, .flags = HELPER_KILL, .n_fds = 1 },
+	[HELPER_MEMLOCK] = { .run = run_memlock, .transaction = true, .digest = true, .n_fds = 1 },
+	[HELPER_RLIMIT_MODE] = { .run = run_rlimit_mode, .transaction = true, .digest = true, .n_fds = 2 },
 };
 
 static const struct operation *find_operation(uint32_t number)
@@ -193,6 +198,16 @@ static void run_identify(struct helper *helper, uint64_t connection, struct pack
 	connection_reply(helper, connection, &reply);
 }
 
+static void run_memlock(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	limits_memlock(helper, connection, &packet->request, packet->fd);
+}
+
+static void run_rlimit_mode(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	limits_rlimit_mode(helper, connection, &packet->request, packet->fd, packet->second_fd);
+}
+
 static void run_next(struct helper *helper, uint64_t connection, struct packet *packet)
 {
 	const struct transaction *transaction = journal_next(helper->journal, packet->request.transaction);
@@ -229,10 +244,10 @@ void request_dispatch(struct helper *helper, struct connection *connection, stru
 
 	if (!wrong) {
 		find_operation(packet->request.operation)->run(helper, connection->id, packet);
-		packet->fd = close_fd(packet->fd);
+		packet_close(packet);
 		return;
 	}
-	packet->fd = close_fd(packet->fd);
+	packet_close(packet);
 	log_warning("bad request of the broker's (%s): connection closed", wrong);
 	reply = reply_new(packet->size >= sizeof(packet->request) ? packet->request.serial : 0, HELPER_BAD_REQUEST);
 	if (connection_reply(helper, connection->id, &reply) == 0)

@@ -33,12 +33,12 @@ static struct outcome outcome_of(enum helper_status status, enum helper_step ste
 }
 
 /*
- * What only the look for holders needs, and that at the client's process, and signals, which no worker sends. Dropping what
- * one has can't fail.
+ * What only the look for holders needs, and that at the client's process; signals and limits, which are no worker's. Dropping
+ * what one has can't fail.
  */
 static void drop_unneeded(void)
 {
-	static const cap_value_t unneeded[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL };
+	static const cap_value_t unneeded[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL, CAP_SYS_RESOURCE };
 	cap_t capabilities = cap_get_proc();
 
 	if (!capabilities)

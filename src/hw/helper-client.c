@@ -184,23 +184,25 @@ int helper_client_dispatch(struct helper_client *client)
 	return r < 0 ? disconnect(client) : 0;
 }
 
-static int send_request(int fd, const struct helper_request *request, int passed_fd)
+#define PASSED_MAX 2
+
+static int send_request(int fd, const struct helper_request *request, const int *passed, size_t n_passed)
 {
 	union {
 		struct cmsghdr header;
-		char buffer[CMSG_SPACE(sizeof(int))];
+		char buffer[CMSG_SPACE(PASSED_MAX * sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { (void *)request, sizeof(*request) };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	if (passed_fd >= 0) {
+	if (n_passed > 0) {
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(int));
+		control.header.cmsg_len = CMSG_LEN(n_passed * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), passed, n_passed * sizeof(int));
 		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
+		message.msg_controllen = CMSG_SPACE(n_passed * sizeof(int));
 	}
 	do
 		n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -211,8 +213,8 @@ static int send_request(int fd, const struct helper_request *request, int passed
 	return errno == EPIPE || errno == ECONNRESET ? -ENOTCONN : -errno;
 }
 
-static int submit(struct helper_client *client, struct helper_request *request, int fd, helper_reply_fn reply,
-		  void *userdata)
+static int submit_with(struct helper_client *client, struct helper_request *request, const int *passed, size_t n_passed,
+		       helper_reply_fn reply, void *userdata)
 {
 	struct pending *pending;
 	int r;
@@ -229,10 +231,17 @@ static int submit(struct helper_client *client, struct helper_request *request, 
 				     .reply = reply,
 				     .userdata = userdata };
 	list_append(&client->pending, &pending->link);
-	r = send_request(client->fd, request, fd);
+	r = send_request(client->fd, request, passed, n_passed);
 	if (r < 0)
 		pending_free(pending);
 	return r;
+}
+
+/* -1: no descriptor. */
+static int submit(struct helper_client *client, struct helper_request *request, int fd, helper_reply_fn reply,
+		  void *userdata)
+{
+	return submit_with(client, request, &fd, fd >= 0, reply, userdata);
 }
 
 int helper_client_hello(struct helper_client *client, const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply,
@@ -317,6 +326,25 @@ int helper_client_identify(struct helper_client *client, int client_fd, helper_r
 	struct helper_request request = { .operation = HELPER_IDENTIFY };
 
 	return submit(client, &request, client_fd, reply, userdata);
+}
+
+int helper_client_memlock(struct helper_client *client, int client_fd, uint64_t transaction,
+			  const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata)
+{
+	struct helper_request request = { .operation = HELPER_MEMLOCK, .transaction = transaction };
+
+	memcpy(request.digest, digest, DIGEST_SIZE);
+	return submit(client, &request, client_fd, reply, userdata);
+}
+
+int helper_client_rlimit_mode(struct helper_client *client, int client_fd, int iommu_fd, uint64_t transaction,
+			      const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata)
+{
+	struct helper_request request = { .operation = HELPER_RLIMIT_MODE, .transaction = transaction };
+	const int passed[] = { client_fd, iommu_fd };
+
+	memcpy(request.digest, digest, DIGEST_SIZE);
+	return submit_with(client, &request, passed, ARRAY_SIZE(passed), reply, userdata);
 }
 
 int helper_client_reload(struct helper_client *client, helper_reply_fn reply, void *userdata)

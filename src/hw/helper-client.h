@@ -34,7 +34,7 @@ int helper_client_dispatch(struct helper_client *client);
 
 /*
  * Each sends one request. 0; -ENOTCONN; -EAGAIN when the socket is full; -EINVAL for an address that is none; then
- * nothing is called back. `client_fd` is borrowed; `flags` are enum helper_flag.
+ * nothing is called back. `client_fd` and `iommu_fd` are borrowed; `flags` are enum helper_flag.
  */
 int helper_client_hello(struct helper_client *client, const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply,
 			void *userdata);
@@ -50,6 +50,11 @@ int helper_client_holders(struct helper_client *client, uint64_t transaction, he
 /* The same holds for its reply. */
 int helper_client_signal(struct helper_client *client, int client_fd, uint64_t transaction,
 			 const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
+/* The same holds for theirs. */
+int helper_client_memlock(struct helper_client *client, int client_fd, uint64_t transaction,
+			  const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata);
+int helper_client_rlimit_mode(struct helper_client *client, int client_fd, int iommu_fd, uint64_t transaction,
+			      const uint8_t digest[DIGEST_SIZE], helper_reply_fn reply, void *userdata);
 int helper_client_make_vfs(struct helper_client *client, const char *address, const uint8_t digest[DIGEST_SIZE],
 			   helper_reply_fn reply, void *userdata);
 /* Who is at the other end of `client_fd`: see HELPER_IDENTIFY. */

@@ -82,6 +82,19 @@ enum helper_operation {
 	 * it anew for its own.
 	 */
 	HELPER_IDENTIFY = 10,
+	/*
+	 * Raise RLIMIT_MEMLOCK of the client whose accepted socket comes with the request, before it gets the device of
+	 * `transaction`: to what MemlockLimit= of the helper's policy says for that client and device, as that was before it was
+	 * prepared. A limit that is higher stays. The process is found by the socket's pidfd, as for SIGNAL. Every reply names
+	 * the transaction.
+	 */
+	HELPER_MEMLOCK = 11,
+	/*
+	 * Have the kernel count what is pinned through the iommufd that comes behind the client's socket by process, as
+	 * RlimitMode=mm of the helper's policy says for that client and the device of `transaction`. The iommufd must have no
+	 * objects yet. Every reply names the transaction.
+	 */
+	HELPER_RLIMIT_MODE = 12,
 };
 
 enum helper_flag {
@@ -109,11 +122,11 @@ struct helper_request {
 	uint32_t version;
 	uint32_t operation;
 	uint64_t serial; /* the reply carries it back; several requests can be under way */
-	uint64_t transaction; /* RESTORE, NEXT, HOLDERS, SIGNAL; zero otherwise */
+	uint64_t transaction; /* RESTORE, NEXT, HOLDERS, SIGNAL, MEMLOCK, RLIMIT_MODE; zero otherwise */
 	char address[DEVICE_ADDRESS_MAX]; /* PREPARE, PARK, MAKE_VFS, NUL-padded; zero otherwise */
 	char for_address[DEVICE_ADDRESS_MAX]; /* PARK, NUL-padded; zero otherwise */
-	uint8_t digest
-		[DIGEST_SIZE]; /* HELLO, PREPARE, PARK, SIGNAL, MAKE_VFS: the policy the broker decided by; zero otherwise */
+	/* HELLO, PREPARE, PARK, SIGNAL, MAKE_VFS, MEMLOCK, RLIMIT_MODE: the policy the broker decided by; zero otherwise */
+	uint8_t digest[DIGEST_SIZE];
 	uint32_t flags; /* enum helper_flag, as far as the operation has them */
 	uint32_t reserved[3]; /* zero */
 };
@@ -189,13 +202,17 @@ struct helper_reply {
 	uint32_t version;
 	uint32_t status; /* enum helper_status */
 	uint64_t serial;
-	uint64_t transaction; /* PREPARE, PARK, NEXT, HOLDERS, SIGNAL, TIMED_OUT; FAULT: what is open still */
+	/* PREPARE, PARK, NEXT, HOLDERS, SIGNAL, MEMLOCK, RLIMIT_MODE, TIMED_OUT; other FAULTs: what is open still */
+	uint64_t transaction;
 	int32_t error; /* FAULT: a positive errno */
 	uint32_t step; /* FAULT, TIMED_OUT: enum helper_step */
 	char address[DEVICE_ADDRESS_MAX]; /* NEXT */
 	char driver[DEVICE_DRIVER_MAX]; /* PREPARE, PARK, NEXT: the driver that RESTORE will bind; empty: none */
 	uint8_t digest[DIGEST_SIZE]; /* HELLO, RELOAD */
-	/* IN_USE ("nvme0n1p1 is mounted"), BUSY, MAKE_VFS, and all that SIGNAL is answered but OK: for people, NUL-padded. */
+	/*
+	 * IN_USE ("nvme0n1p1 is mounted"), BUSY, MAKE_VFS, and all that SIGNAL, MEMLOCK and RLIMIT_MODE are answered but OK: for
+	 * people, NUL-padded.
+	 */
 	char detail[HELPER_DETAIL_MAX];
 	uint32_t parked; /* NEXT: 1 if the transaction is a PARK's */
 	uint32_t n_holders; /* HOLDERS: those that follow */

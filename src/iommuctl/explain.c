@@ -162,6 +162,7 @@ static void add_explanation(const struct sheet *sheet, const char *device, json_
 		sheet_add(sheet, "Reset set", STYLE_PLAIN, "none: it can't be reset");
 	add_lines(sheet, "Plan", explanation, "plan");
 	add_lines(sheet, "Guarantees", explanation, "guarantees");
+	add_lines(sheet, "Limits", explanation, "limits");
 }
 
 /* Adds a string unless it is NULL. */

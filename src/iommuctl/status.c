@@ -7,7 +7,17 @@
 #include "reply.h"
 #include "table.h"
 
-static void add_lease(struct table *table, json_object *lease, bool with_parked)
+/* "25 s", or nothing. */
+static void add_expiry(struct table *table, json_object *lease)
+{
+	int64_t seconds = reply_number(lease, "expiresInSec");
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld s", (long long)seconds);
+	table_add(table, seconds >= 0 ? text : NULL);
+}
+
+static void add_lease(struct table *table, json_object *lease, bool with_parked, bool with_expiry)
 {
 	const char *state = reply_text(lease, "state");
 	_cleanup_free_ char *devices = reply_join(lease, "devices"), *groups = reply_join(lease, "groups");
@@ -22,8 +32,18 @@ static void add_lease(struct table *table, json_object *lease, bool with_parked)
 	table_add_number(table, reply_number(lease, "pid"));
 	table_add(table, groups);
 	table_add(table, devices);
+	if (with_expiry)
+		add_expiry(table, lease);
 	if (with_parked)
 		table_add(table, parked);
+}
+
+static bool any_expires(json_object *leases)
+{
+	for (size_t i = 0; i < json_object_array_length(leases); i++)
+		if (reply_number(json_object_array_get_idx(leases, i), "expiresInSec") >= 0)
+			return true;
+	return false;
 }
 
 static bool any_parked(json_object *leases)
@@ -56,10 +76,18 @@ static void print_reason(json_object *lease)
 
 static int print_leases(const struct options *options, json_object *leases)
 {
-	bool with_parked = any_parked(leases);
-	const char *const headings[] = { "LEASE",  "STATE",   "BACKEND",
-					 "LABEL",  "UID",     "PID",
-					 "GROUPS", "DEVICES", with_parked ? "PARKED" : NULL,
+	bool with_parked = any_parked(leases), with_expiry = any_expires(leases);
+	const char *const parked = with_parked ? "PARKED" : NULL;
+	const char *const headings[] = { "LEASE",
+					 "STATE",
+					 "BACKEND",
+					 "LABEL",
+					 "UID",
+					 "PID",
+					 "GROUPS",
+					 "DEVICES",
+					 with_expiry ? "EXPIRES" : parked,
+					 with_expiry ? parked : NULL,
 					 NULL };
 	_cleanup_table_ struct table *table = table_new(headings);
 	size_t n = json_object_array_length(leases);
@@ -70,7 +98,7 @@ static int print_leases(const struct options *options, json_object *leases)
 		return EXIT_DONE;
 	}
 	for (size_t i = 0; i < n && table; i++)
-		add_lease(table, json_object_array_get_idx(leases, i), with_parked);
+		add_lease(table, json_object_array_get_idx(leases, i), with_parked, with_expiry);
 	if (table && table_print(table, stdout, !options->no_legend, terminal_has_color(options->color)) == 0) {
 		for (size_t i = 0; i < n && !options->no_legend; i++) {
 			print_holders(json_object_array_get_idx(leases, i));

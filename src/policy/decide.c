@@ -73,6 +73,7 @@ static void allow(const struct rule *rule, const struct identity *client, struct
 	decision->backends = rule->backends;
 	decision->force = rule->force;
 	decision->conduct = rule->conduct;
+	decision->limits = rule->limits;
 	decision->label_kind = rule->label_kind;
 	decision->label = rule->label_kind == POLICY_LABEL_PEER ? client->label : rule->label;
 	snprintf(decision->reason, sizeof(decision->reason), "allowed by %s:%u", decision->file, decision->line);

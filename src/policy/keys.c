@@ -59,6 +59,12 @@ const struct key rule_keys[N_KEYS] = {
 	[KEY_RELEASE_TIMEOUT] = { SECTION_GRANT, "ReleaseTimeoutSec", false, .parse_value = parse_release_timeout },
 	[KEY_RESET]       = { SECTION_GRANT, "Reset",      false, .parse_value = parse_reset },
 	[KEY_ISOLATION]   = { SECTION_GRANT, "Isolation",  false, .parse_value = parse_isolation },
+	[KEY_MAX_LEASES]  = { SECTION_GRANT, "MaxLeases",  false, .parse_value = parse_max_leases },
+	[KEY_MAX_DEVICES] = { SECTION_GRANT, "MaxDevices", false, .parse_value = parse_max_devices },
+	[KEY_MEMLOCK_LIMIT] = { SECTION_GRANT, "MemlockLimit", false, .parse_value = parse_memlock_limit },
+	[KEY_RLIMIT_MODE] = { SECTION_GRANT, "RlimitMode", false, .parse_value = parse_rlimit_mode },
+	[KEY_MAX_LEASE_SEC] = { SECTION_GRANT, "MaxLeaseSec", false, .parse_value = parse_max_lease_sec },
+	[KEY_MAX_WAIT_SEC] = { SECTION_GRANT, "MaxWaitSec", false, .parse_value = parse_max_wait_sec },
 	[KEY_MANAGE_USER]  = { SECTION_MANAGE, "User",  true, .parse_value = parse_manage_user },
 	[KEY_MANAGE_GROUP] = { SECTION_MANAGE, "Group", true, .parse_value = parse_manage_group },
 	[KEY_MANAGE_ALLOW] = { SECTION_MANAGE, "Allow", true, .parse_value = parse_manage_allow },
@@ -118,7 +124,7 @@ static void list_keys(enum rule_section section, char *buffer, size_t size)
 static void complain_key(enum rule_section section, const char *name, struct complaint *complaint)
 {
 	const char *in = rule_sections[section];
-	char all[320];
+	char all[368];
 
 	for (enum rule_key i = 0; i < N_KEYS; i++)
 		if (strcmp(rule_keys[i].name, name) == 0) {

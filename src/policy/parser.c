@@ -64,10 +64,20 @@ static void disorder(struct parser *parser, const struct report_place *place, co
 	parser->disordered = true;
 }
 
+/* The legacy container always counts by process. */
+static void check_rlimit_mode(struct parser *parser)
+{
+	if (parser->denies || !parser->key_seen[KEY_RLIMIT_MODE] || parser->rule.backends != POLICY_BACKEND_LEGACY)
+		return;
+	fail(parser, &parser->key_places[KEY_RLIMIT_MODE],
+	     "'RlimitMode' is about iommufd, which Backend=legacy rules out; legacy always counts by process");
+}
+
 static void check_grant(struct parser *parser)
 {
 	parser->broken |= report_grant_contradictions(&parser->rule, parser->denies, parser->key_seen,
 						      parser->key_places, parser->report);
+	check_rlimit_mode(parser);
 	if (!parser->need_given)
 		fail(parser, &parser->section_places[SECTION_GRANT], "[Grant] without Action=allow or Action=deny");
 	if (!parser->rule.backends && !parser->denies)
@@ -176,6 +186,7 @@ static void begin_rule(struct parser *parser, const struct report_place *place)
 		.line = place->line,
 		.column = place->column,
 		.conduct.release_timeout_sec = POLICY_RELEASE_TIMEOUT_SEC,
+		.limits.max_wait_sec = POLICY_WAIT_SEC,
 	};
 }
 

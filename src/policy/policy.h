@@ -79,6 +79,39 @@ struct policy_conduct {
 	enum policy_isolation isolation;
 };
 
+/* What is done about the client's RLIMIT_MEMLOCK, against which pinned memory counts. */
+enum policy_memlock {
+	POLICY_MEMLOCK_LEAVE, /* the default: nothing */
+	POLICY_MEMLOCK_BYTES, /* it is raised to as much, unless it is higher */
+	POLICY_MEMLOCK_AUTO, /* the same, to what the machine has */
+};
+
+/* How the kernel counts what is pinned through the lease's iommufd. */
+enum policy_rlimit_mode {
+	POLICY_RLIMIT_USER, /* the default, and the kernel's: what all processes of the user have pinned together */
+	POLICY_RLIMIT_MM, /* each process on its own */
+};
+
+#define POLICY_MEMLOCK_INFINITY UINT64_MAX
+#define POLICY_WAIT_SEC 3600 /* the default, and the most that there is */
+
+/* How much and how long. Numbers are 0 where the rule says nothing, if not said otherwise. */
+struct policy_limits {
+	unsigned int max_leases; /* of one uid by this rule */
+	unsigned int max_devices; /* the same */
+	enum policy_memlock memlock;
+	uint64_t memlock_bytes; /* of POLICY_MEMLOCK_BYTES; POLICY_MEMLOCK_INFINITY: no limit */
+	enum policy_rlimit_mode rlimit_mode;
+	unsigned int max_lease_sec; /* after which a lease is taken back */
+	unsigned int max_wait_sec; /* that a request may wait in line; POLICY_WAIT_SEC where the rule says nothing */
+};
+
+/*
+ * To how many bytes RLIMIT_MEMLOCK is to be raised on a machine with `memory` bytes of RAM; 0: not at all;
+ * POLICY_MEMLOCK_INFINITY: no limit.
+ */
+uint64_t policy_memlock_bytes(const struct policy_limits *limits, uint64_t memory);
+
 #define POLICY_RELEASE_TIMEOUT_SEC 30 /* the default */
 #define POLICY_POOL_NAME_MAX 63
 
@@ -116,6 +149,7 @@ struct policy_decision {
 	unsigned int backends; /* enum policy_backend */
 	bool force; /* also while the host uses it: a disk that is mounted, a NIC that has an address */
 	struct policy_conduct conduct;
+	struct policy_limits limits;
 	enum policy_label_kind label_kind;
 	const char *
 		label; /* of POLICY_LABEL_STATIC, or the client's own for POLICY_LABEL_PEER (borrowed from the client) */

@@ -50,6 +50,12 @@ enum rule_key {
 	KEY_RELEASE_TIMEOUT,
 	KEY_RESET,
 	KEY_ISOLATION,
+	KEY_MAX_LEASES,
+	KEY_MAX_DEVICES,
+	KEY_MEMLOCK_LIMIT,
+	KEY_RLIMIT_MODE,
+	KEY_MAX_LEASE_SEC,
+	KEY_MAX_WAIT_SEC,
 	KEY_MANAGE_USER,
 	KEY_MANAGE_GROUP,
 	KEY_MANAGE_ALLOW,
@@ -118,6 +124,7 @@ struct rule {
 	char *label;
 	bool force;
 	struct policy_conduct conduct;
+	struct policy_limits limits;
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
 	char *text; /* its conditions and grants as they were written, "Key=Value" a line; NULL: none */

@@ -11,7 +11,6 @@
 #include "util/cleanup.h"
 
 #define LABEL_MAX 255
-#define RELEASE_TIMEOUT_MAX 3600
 
 struct word {
 	const char *name;
@@ -190,18 +189,6 @@ int parse_on_release_timeout(const char *text, struct rule *rule, struct complai
 	return 0;
 }
 
-int parse_release_timeout(const char *text, struct rule *rule, struct complaint *complaint)
-{
-	size_t digits = strspn(text, "0123456789");
-	unsigned long seconds = digits > 0 && digits <= 4 ? strtoul(text, NULL, 10) : 0;
-
-	if (text[digits] || seconds == 0 || seconds > RELEASE_TIMEOUT_MAX)
-		return complain(complaint, 0, "ReleaseTimeoutSec takes a number of seconds from 1 to %d, not '%.*s'",
-				RELEASE_TIMEOUT_MAX, quote_length(text), text);
-	rule->conduct.release_timeout_sec = (unsigned int)seconds;
-	return 0;
-}
-
 int parse_reset(const char *text, struct rule *rule, struct complaint *complaint)
 {
 	static const struct word words[] = { { "require", POLICY_RESET_REQUIRE },
@@ -225,6 +212,18 @@ int parse_isolation(const char *text, struct rule *rule, struct complaint *compl
 	if (r < 0)
 		return r;
 	rule->conduct.isolation = value;
+	return 0;
+}
+
+int parse_rlimit_mode(const char *text, struct rule *rule, struct complaint *complaint)
+{
+	static const struct word words[] = { { "user", POLICY_RLIMIT_USER }, { "mm", POLICY_RLIMIT_MM } };
+	unsigned int value;
+	int r = find_word("RlimitMode", words, ARRAY_SIZE(words), text, &value, complaint);
+
+	if (r < 0)
+		return r;
+	rule->limits.rlimit_mode = value;
 	return 0;
 }
 

@@ -76,9 +76,17 @@ int parse_force(const char *text, struct rule *rule, struct complaint *complaint
 int parse_on_violation(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_late_joiner(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_on_release_timeout(const char *text, struct rule *rule, struct complaint *complaint);
-int parse_release_timeout(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_reset(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_isolation(const char *text, struct rule *rule, struct complaint *complaint);
 int parse_label(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_rlimit_mode(const char *text, struct rule *rule, struct complaint *complaint);
+
+/* The same, of those that are numbers. values-limits.c. */
+int parse_release_timeout(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_max_leases(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_max_devices(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_memlock_limit(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_max_lease_sec(const char *text, struct rule *rule, struct complaint *complaint);
+int parse_max_wait_sec(const char *text, struct rule *rule, struct complaint *complaint);
 
 #endif

@@ -288,6 +288,7 @@ json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 	json_build_number_or_null(&build, "pid", unknown || lease->pid == 0 ? -1 : lease->pid);
 	json_build_add(&build, "holders", lease_holders(lease));
 	json_build_text_or_null(&build, "reason", lease->reason);
+	json_build_number_or_null(&build, "expiresInSec", lease_expires_in(lease));
 	return json_build_end(&build);
 }
 
@@ -306,6 +307,15 @@ static json_object *convert_plan(const struct explanation *explanation)
 
 	for (size_t i = 0; i < explanation->n_plan; i++)
 		json_build_text(&list, NULL, explanation->plan[i]);
+	return json_build_end(&list);
+}
+
+static json_object *convert_limits(const struct explanation *explanation)
+{
+	struct json_build list = json_build_array();
+
+	for (size_t i = 0; i < explanation->n_limits; i++)
+		json_build_text(&list, NULL, explanation->limits[i]);
 	return json_build_end(&list);
 }
 
@@ -338,6 +348,7 @@ json_object *convert_explanation(const struct explanation *explanation, bool all
 	json_build_add(&build, "resetSet", convert_reset_set(&explanation->reset, false));
 	json_build_add(&build, "plan", convert_plan(explanation));
 	json_build_add(&build, "guarantees", guarantees(explanation));
+	json_build_add(&build, "limits", convert_limits(explanation));
 	return json_build_end(&build);
 }
 

@@ -244,6 +244,24 @@ static void signal_client(struct fake_helper *helper, const struct helper_reques
 		snprintf(reply->detail, sizeof(reply->detail), "%s", helper->signal_detail);
 }
 
+static void set_limit(struct fake_helper *helper, const struct helper_request *request, const char *what,
+		      const struct fake_limit *limit, struct helper_reply *reply)
+{
+	const struct fake_transaction *transaction = &helper->transactions[request->transaction - 1];
+
+	reply->transaction = request->transaction;
+	reply->status = limit->status;
+	reply->error = limit->error;
+	if (!transaction->open)
+		reply->status = HELPER_NO_SUCH_TRANSACTION;
+	else if (memcmp(helper->digest, request->digest, DIGEST_SIZE) != 0)
+		reply->status = HELPER_POLICY_DIFFERS;
+	if (reply->status == HELPER_OK)
+		note(helper, what, transaction->address);
+	if (limit->detail)
+		snprintf(reply->detail, sizeof(reply->detail), "%s", limit->detail);
+}
+
 static void answer(struct fake_helper *helper, const struct helper_request *request)
 {
 	struct helper_reply reply = { .version = HELPER_VERSION, .serial = request->serial };
@@ -261,6 +279,10 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 		make_vfs(helper, request, &reply);
 	else if (request->operation == HELPER_SIGNAL)
 		signal_client(helper, request, &reply);
+	else if (request->operation == HELPER_MEMLOCK)
+		set_limit(helper, request, "memlock", &helper->memlock, &reply);
+	else if (request->operation == HELPER_RLIMIT_MODE)
+		set_limit(helper, request, "mm", &helper->rlimit_mode, &reply);
 	else if (request->operation == HELPER_IDENTIFY) {
 		reply.process = helper->process;
 		reply.status = helper->identify_status;
@@ -282,6 +304,7 @@ static void take(struct fake_helper *helper, const struct helper_request *reques
 {
 	bool moves = request->operation == HELPER_PREPARE || request->operation == HELPER_PARK ||
 		     request->operation == HELPER_RESTORE;
+	bool limits = request->operation == HELPER_MEMLOCK || request->operation == HELPER_RLIMIT_MODE;
 	bool lingers = helper->linger && request->operation == HELPER_RESTORE &&
 		       !helper->transactions[request->transaction - 1].parked;
 
@@ -292,7 +315,7 @@ static void take(struct fake_helper *helper, const struct helper_request *reques
 		return;
 	if (lingers)
 		timed_out(helper, request);
-	if (lingers || (helper->hold && moves))
+	if (lingers || (helper->hold && moves) || (helper->hold_limits && limits))
 		helper->held[helper->n_held++] = *request;
 	else
 		answer(helper, request);
@@ -303,7 +326,7 @@ static ssize_t receive(struct fake_helper *helper, struct helper_request *reques
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(2 * sizeof(int))];
 	} control;
 	struct iovec iov = { request, sizeof(*request) };
 	struct msghdr message = {
@@ -312,8 +335,11 @@ static ssize_t receive(struct fake_helper *helper, struct helper_request *reques
 	ssize_t n = recvmsg(helper->connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		close(*(const int *)(const void *)CMSG_DATA(header));
+	if (n <= 0)
+		return n;
+	helper->n_fds = header && header->cmsg_type == SCM_RIGHTS ? (header->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+	for (size_t i = 0; i < helper->n_fds; i++)
+		close(((const int *)(const void *)CMSG_DATA(header))[i]);
 	return n;
 }
 

@@ -64,6 +64,14 @@ struct fake_helper {
 	/* What SIGNAL is answered; HELPER_OK: "terminate(ADDRESS) " or "kill(ADDRESS) " is in the trace. */
 	uint32_t signal_status;
 	const char *signal_detail; /* NULL: none */
+	/* What MEMLOCK and RLIMIT_MODE are answered; HELPER_OK: "memlock(ADDRESS) " or "mm(ADDRESS) " is in the trace. */
+	struct fake_limit {
+		uint32_t status;
+		int32_t error;
+		const char *detail; /* NULL: none */
+	} memlock, rlimit_mode;
+	bool hold_limits; /* both are kept until fake_helper_release() */
+	size_t n_fds; /* that came with the last request */
 };
 
 void fake_helper_start(struct fake_helper *helper, struct fake_sysfs *sysfs);

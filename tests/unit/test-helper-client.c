@@ -163,6 +163,49 @@ static void sends_what_the_operation_carries(void **state)
 	assert_int_equal(fixture->n_called, 0);
 }
 
+/* Which of the two is which is told by their order. */
+static void sends_the_iommufd_behind_the_socket(void **state)
+{
+	struct fixture *fixture = *state;
+	int socket_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), iommu_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	union {
+		struct cmsghdr header;
+		char buffer[CMSG_SPACE(3 * sizeof(int))];
+	} control;
+	struct helper_request request;
+	struct iovec iov = { &request, sizeof(request) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	uint8_t digest[DIGEST_SIZE];
+	struct stat sent, received;
+	int taken[2], asked;
+
+	memset(digest, 0xab, sizeof(digest));
+	assert_int_equal(helper_client_memlock(fixture->client, socket_fd, 42, digest, on_reply, fixture), 0);
+	request = take(fixture, &asked);
+	close(asked);
+	assert_int_equal(request.operation, HELPER_MEMLOCK);
+	assert_int_equal(request.transaction, 42);
+	assert_memory_equal(request.digest, digest, DIGEST_SIZE);
+	assert_int_equal(helper_client_rlimit_mode(fixture->client, socket_fd, iommu_fd, 43, digest, on_reply, fixture),
+			 0);
+	assert_int_equal(recvmsg(fixture->helper, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT), sizeof(request));
+	assert_int_equal(request.operation, HELPER_RLIMIT_MODE);
+	assert_int_equal(request.transaction, 43);
+	assert_memory_equal(request.digest, digest, DIGEST_SIZE);
+	assert_int_equal(control.header.cmsg_len, CMSG_LEN(2 * sizeof(int)));
+	memcpy(taken, CMSG_DATA(&control.header), sizeof(taken));
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(fstat(i ? iommu_fd : socket_fd, &sent), 0); /* ours are still open */
+		assert_int_equal(fstat(taken[i], &received), 0);
+		assert_int_equal(sent.st_rdev, received.st_rdev);
+		close(taken[i]);
+	}
+	close(socket_fd);
+	close(iommu_fd);
+}
+
 static void gives_replies_to_those_who_asked_in_any_order(void **state)
 {
 	struct fixture *fixture = *state, other = { 0 };
@@ -367,6 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(sends_what_the_operation_carries),
+		TEST(sends_the_iommufd_behind_the_socket),
 		TEST(gives_replies_to_those_who_asked_in_any_order),
 		TEST(calls_twice_for_a_restore_that_timed_out),
 		TEST(a_prepare_that_timed_out_is_over),

@@ -21,22 +21,33 @@ static bool has_address(enum helper_operation operation)
 	return moves(operation) || operation == HELPER_MAKE_VFS;
 }
 
+static bool sets_limits(enum helper_operation operation)
+{
+	return operation == HELPER_MEMLOCK || operation == HELPER_RLIMIT_MODE;
+}
+
 /* It is about a client, whose socket comes along. */
 static bool has_client(enum helper_operation operation)
 {
-	return moves(operation) || operation == HELPER_SIGNAL || operation == HELPER_IDENTIFY;
+	return moves(operation) || operation == HELPER_SIGNAL || operation == HELPER_IDENTIFY || sets_limits(operation);
+}
+
+/* Behind the socket, an iommufd. */
+static size_t n_fds_of(enum helper_operation operation)
+{
+	return has_client(operation) + (operation == HELPER_RLIMIT_MODE);
 }
 
 static struct packet packet(enum helper_operation operation)
 {
-	struct packet packet = { .size = sizeof(struct helper_request), .fd = -1 };
+	struct packet packet = { .size = sizeof(struct helper_request), .fd = -1, .second_fd = -1 };
 
 	packet.request.version = HELPER_VERSION;
 	packet.request.operation = operation;
 	packet.request.serial = 7;
 	if (has_address(operation))
 		strcpy(packet.request.address, "0000:00:01.0");
-	packet.n_fds = has_client(operation) ? 1 : 0;
+	packet.n_fds = n_fds_of(operation);
 	if (operation == HELPER_PARK)
 		strcpy(packet.request.for_address, "0000:00:01.1");
 	return packet;
@@ -44,7 +55,7 @@ static struct packet packet(enum helper_operation operation)
 
 static void takes_each_operation_in_its_form(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_IDENTIFY; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_RLIMIT_MODE; operation++) {
 		struct packet good = packet(operation);
 
 		assert_null(request_check(&good));
@@ -75,7 +86,7 @@ static void refuses_other_versions(void **state)
 
 static void refuses_unknown_operations(void **state)
 {
-	static const uint32_t numbers[] = { 0, HELPER_MAKE_VFS + 1, 1000, UINT32_MAX };
+	static const uint32_t numbers[] = { 0, HELPER_RLIMIT_MODE + 1, 1000, UINT32_MAX };
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		struct packet bad = packet(HELPER_NEXT);
@@ -87,7 +98,7 @@ static void refuses_unknown_operations(void **state)
 
 static void refuses_any_byte_set_in_reserved_fields(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_IDENTIFY; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_RLIMIT_MODE; operation++) {
 		for (size_t i = 0; i < sizeof(((struct helper_request *)NULL)->reserved); i++) {
 			struct packet bad = packet(operation);
 
@@ -99,14 +110,15 @@ static void refuses_any_byte_set_in_reserved_fields(void **state)
 
 static void refuses_fields_that_the_operation_does_not_take(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_IDENTIFY; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_RLIMIT_MODE; operation++) {
 		struct packet other;
 
 		other = packet(operation);
 		other.request.transaction = 1;
 		assert_int_equal(request_check(&other) == NULL,
 				 operation == HELPER_RESTORE || operation == HELPER_NEXT ||
-					 operation == HELPER_HOLDERS || operation == HELPER_SIGNAL);
+					 operation == HELPER_HOLDERS || operation == HELPER_SIGNAL ||
+					 sets_limits(operation));
 		other = packet(operation);
 		other.request.digest[DIGEST_SIZE - 1] = 1;
 		assert_int_equal(request_check(&other) == NULL,
@@ -123,7 +135,7 @@ static void refuses_fields_that_the_operation_does_not_take(void **state)
 
 static void only_a_prepare_asks_for_a_reset(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_RLIMIT_MODE; operation++) {
 		struct packet other = packet(operation);
 
 		other.request.flags = HELPER_RESET;
@@ -133,12 +145,12 @@ static void only_a_prepare_asks_for_a_reset(void **state)
 
 static void refuses_wrong_numbers_of_descriptors(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_IDENTIFY; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_RLIMIT_MODE; operation++) {
 		for (size_t n = 0; n < 4; n++) {
 			struct packet other = packet(operation);
 
 			other.n_fds = n;
-			assert_int_equal(request_check(&other) == NULL, n == (has_client(operation) ? 1 : 0));
+			assert_int_equal(request_check(&other) == NULL, n == n_fds_of(operation));
 		}
 	}
 }
@@ -181,7 +193,7 @@ static void parks_one_device_for_another(void **state)
 
 static void kills_by_a_flag_of_its_own(void **state)
 {
-	for (int operation = HELPER_HELLO; operation <= HELPER_SIGNAL; operation++) {
+	for (int operation = HELPER_HELLO; operation <= HELPER_RLIMIT_MODE; operation++) {
 		struct packet other = packet(operation);
 
 		other.request.flags = HELPER_KILL;

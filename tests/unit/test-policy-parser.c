@@ -55,7 +55,7 @@ static void lists_the_keys_when_none_is_near(void **state)
 		"[Match]\nAddress=*\n[Client]\nUser=*\n[Grant]\nAction=deny\nMode=0600\n",
 		"t.policy:7:1: error: unknown key 'Mode' in [Grant], which takes Action, GroupScope, Bystanders, "
 		"AllowedDrivers, Backend, Label, Force, OnViolation, LateJoiner, OnReleaseTimeout, ReleaseTimeoutSec, "
-		"Reset, Isolation\n");
+		"Reset, Isolation, MaxLeases, MaxDevices, MemlockLimit, RlimitMode, MaxLeaseSec, MaxWaitSec\n");
 }
 
 static void release_timeout_is_seconds_in_a_range(void **state)

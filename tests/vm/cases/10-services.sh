@@ -44,8 +44,8 @@ check_privileges()
 	assert_eq 0000000000001000 "$(status_of "$broker" CapBnd)" "the broker's CapBnd"
 	assert_eq 1 "$(status_of "$broker" NoNewPrivs)" "the broker's NoNewPrivs"
 	assert_eq "0 0 0 0" "$(status_of "$helper" Uid)" "the helper's uids"
-	assert_eq 0000000000280024 "$(status_of "$helper" CapEff)" \
-		"the helper's CapEff: CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL"
+	assert_eq 0000000001280024 "$(status_of "$helper" CapEff)" \
+		"the helper's CapEff: CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL, CAP_SYS_RESOURCE"
 	assert_eq 1 "$(status_of "$helper" NoNewPrivs)" "the helper's NoNewPrivs"
 }
 check_privileges
