@@ -114,6 +114,8 @@ static void acquire_grant(struct acquire *acquire, struct opened *opened)
 	struct lease *lease = acquire->lease;
 	int r = acquire_judge_again(acquire, lease->peer->identity);
 
+	if (r == 0)
+		r = node_labels_remember(lease);
 	if (r < 0) {
 		opened_clear(opened);
 		acquire_fail(acquire, r);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/internal.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -99,6 +100,7 @@ struct lease *lease_free(struct lease *lease)
 	for (char **driver = lease->allowed_drivers; driver && *driver; driver++)
 		free(*driver);
 	free(lease->allowed_drivers);
+	node_labels_forget(lease);
 	free(lease->label);
 	free(lease);
 	return NULL;
