@@ -4,9 +4,8 @@
 # root: debian
 # timeout: 200
 #
-# Nodes are labelled in a system that enforces from its start, and without our policy module: then the daemons are what their
-# units make of them, and what they may do is Debian's policy's. A
-# context that no file may have is a fault that says so, and nothing is handed out.
+# Nodes are labelled in a system that enforces from its start, and without our policy module: there the daemons run as any service
+# that Debian's policy does not know. A context that no file may have is a fault that says so, and nothing is handed out.
 
 . /payload/guest/iommud.sh
 . /payload/guest/selinux.sh
