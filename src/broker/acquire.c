@@ -13,6 +13,8 @@
 #include "topology/mdev.h"
 #include "util/log.h"
 
+#define CLAIM_RETRY_USEC 10000
+
 struct acquire *acquire_free(struct acquire *acquire)
 {
 	if (!acquire)
@@ -109,11 +111,41 @@ static int acquire_judge_again(struct acquire *acquire, const struct identity *i
 	return -ESTALE;
 }
 
+/* A driver is being bound to a member, or taken off: nothing tells when that is over. */
+static void try_again_soon(struct acquire *acquire)
+{
+	uint64_t soon = now_usec() + CLAIM_RETRY_USEC;
+
+	acquire->unclaimed = true;
+	acquire->lease->deadline_usec = soon < acquire->expires_usec ? soon : acquire->expires_usec;
+}
+
+/* What the judgement has against it says more than the kernel's errno. */
+static int claim_and_judge(struct acquire *acquire, const struct opened *opened)
+{
+	struct lease *lease = acquire->lease;
+	struct refusal refusal = { 0 };
+	int claimed = lease->opener->has_context ? claims_take(lease, opened->iommu_fd, &refusal) : 0;
+	int r = claimed == -EAGAIN ? -EAGAIN : acquire_judge_again(acquire, lease->peer->identity);
+
+	if (r == 0 && claimed < 0) {
+		acquire->refusal = refusal;
+		return claimed;
+	}
+	refusal_clear(&refusal);
+	return r;
+}
+
 static void acquire_grant(struct acquire *acquire, struct opened *opened)
 {
 	struct lease *lease = acquire->lease;
-	int r = acquire_judge_again(acquire, lease->peer->identity);
+	int r = claim_and_judge(acquire, opened);
 
+	if (r == -EAGAIN) {
+		opened_clear(opened);
+		try_again_soon(acquire);
+		return;
+	}
 	if (r == 0)
 		r = node_labels_remember(lease);
 	if (r < 0) {
@@ -176,6 +208,18 @@ static int hold_folders(struct lease *lease)
 	return 0;
 }
 
+/* Before it is opened, for that takes the groups' DMA. False: that is for later, or it has failed. */
+static bool claim_for_container(struct acquire *acquire)
+{
+	int r = claims_take(acquire->lease, -1, &acquire->refusal);
+
+	if (r == -EAGAIN)
+		try_again_soon(acquire);
+	else if (r < 0)
+		acquire_fail(acquire, r);
+	return r == 0;
+}
+
 /* Everything is bound: open, here or on a thread. */
 static void acquire_open(struct acquire *acquire)
 {
@@ -184,6 +228,9 @@ static void acquire_open(struct acquire *acquire)
 
 	/* A member of the group may turn out to be out still, from a former broker's time. */
 	if (lease->broker->sweeping)
+		return;
+	acquire->unclaimed = false;
+	if (!lease->opener->has_context && !claim_for_container(acquire))
 		return;
 	r = hold_folders(lease);
 	if (r < 0) {
@@ -341,17 +388,40 @@ void acquire_prepare(struct acquire *acquire)
 	struct lease *lease = acquire->lease;
 
 	lease_set_state(lease, LEASE_PREPARING);
-	lease->deadline_usec = now_usec() + lease->broker->limits.prepare_timeout_usec;
-	if (!helper_client_is_connected(lease->broker->helper) && helper_client_connect(lease->broker->helper) == 0)
-		broker_helper_connected(lease->broker);
+	acquire->expires_usec = now_usec() + lease->broker->limits.prepare_timeout_usec;
+	lease->deadline_usec = acquire->expires_usec;
+	(void)broker_reach_helper(lease->broker);
 	acquire->parking = lease->n_parked > 0;
 	send_requests(acquire);
 }
 
-void acquire_expire(struct lease *lease)
+/* Nothing was left but to claim, or to open. */
+static void refuse_late(struct acquire *acquire)
+{
+	const struct lease *lease = acquire->lease;
+
+	if (acquire->unclaimed)
+		refusal_set(&acquire->refusal, REFUSAL_TIMED_OUT,
+			    "a member of a group of lease %llu was on its way to or from a driver all the time, so the "
+			    "kernel module could not claim it; see 'iommuctl describe %s'",
+			    (unsigned long long)lease->id, lease->devices[0]->id.address);
+	else
+		refusal_set(&acquire->refusal, REFUSAL_TIMED_OUT,
+			    "the nodes of lease %llu below /dev did not become accessible in time; is systemd-udevd "
+			    "running, and is the rule 70-iommud.rules installed?",
+			    (unsigned long long)lease->id);
+	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), acquire->unclaimed ? "claim" : "node");
+}
+
+void acquire_expire(struct lease *lease, uint64_t now)
 {
 	struct acquire *acquire = lease->acquire;
 
+	if (now < acquire->expires_usec) {
+		lease->deadline_usec = acquire->expires_usec;
+		acquire_retry(lease);
+		return;
+	}
 	lease->deadline_usec = UINT64_MAX;
 	if (acquire->refusal.kind && acquire->n_waiting == 0 && !acquire->opening) {
 		acquire_holders_known(acquire); /* as far as it is */
@@ -369,12 +439,7 @@ void acquire_expire(struct lease *lease)
 		acquire->done = NULL;
 		return;
 	}
-	refusal_set(
-		&acquire->refusal, REFUSAL_TIMED_OUT,
-		"the nodes of lease %llu below /dev did not become accessible in time; is systemd-udevd running, and is "
-		"the rule 70-iommud.rules installed?",
-		(unsigned long long)lease->id);
-	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "node");
+	refuse_late(acquire);
 	acquire_fail(acquire, -ETIMEDOUT);
 }
 

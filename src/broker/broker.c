@@ -83,6 +83,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 	broker->helper = config->helper;
 	broker->dev_fd = config->dev_fd;
 	broker->openers = config->openers;
+	broker->module = config->module;
 	broker->limits = config->limits;
 	broker->node_context = config->node_context;
 	broker->event = config->event;
@@ -115,9 +116,9 @@ struct broker *broker_free(struct broker *broker)
 		lease_free(lease);
 	vfs_forget(broker);
 	policy_free(broker->policy);
+	groups_free(broker);
 	quota_clear(&broker->quota);
 	past_clear(&broker->past);
-	free(broker->groups);
 	close_pollable(broker);
 	free(broker);
 	return NULL;
@@ -152,7 +153,7 @@ static void lease_expire(struct lease *lease, uint64_t now)
 {
 	switch (lease->state) {
 	case LEASE_PREPARING:
-		acquire_expire(lease);
+		acquire_expire(lease, now);
 		break;
 	case LEASE_RELEASING:
 	case LEASE_LINGERING:

@@ -5,7 +5,7 @@
  * thread of its own that sees nothing but its job). Nothing blocks but reads of sysfs.
  *
  * Where to look: request.c takes a request in, judge.c decides, reset.c what is reset first, wait.c has it wait, acquire.c
- * takes, release.c gives back, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
+ * takes, release.c gives back, identify.c asks who a client is, revoke.c takes back, watch.c follows the devices, recover.c cleans up after a helper or a
  * former broker, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
@@ -15,8 +15,10 @@
 #include "broker/refusal.h"
 #include "policy/policy.h"
 #include "topology/registry.h"
+#include "topology/reset.h"
 
 struct helper_client;
+struct ownership;
 
 struct broker_limits {
 	unsigned int leases_per_uid;
@@ -45,6 +47,7 @@ struct broker_config {
 	struct policy *policy; /* taken over; for NumVFs= of devices that are there already, see broker_set_policy() */
 	int dev_fd; /* of /dev, borrowed */
 	const struct opener *const *openers; /* in order of preference, NULL-terminated, borrowed */
+	struct ownership *module; /* borrowed; NULL: without the kernel module */
 	struct broker_limits limits;
 	/* Reads the security context of a node (selinux_get_context()); NULL: no LSM labels nodes here. */
 	int (*node_context)(int fd, char *ret, size_t size);
@@ -72,6 +75,11 @@ void broker_device_changed(struct broker *broker, const char *address);
 void broker_node_ready(struct broker *broker);
 void broker_resync(struct broker *broker);
 
+/* The kernel module's events are readable; only with one. */
+void broker_module_dispatch(struct broker *broker);
+/* NULL: without the kernel module. */
+const struct ownership *broker_get_module(const struct broker *broker);
+
 /* The helper was connected (again), or has gone. */
 void broker_helper_connected(struct broker *broker);
 void broker_helper_lost(struct broker *broker);
@@ -88,10 +96,20 @@ struct registry *broker_get_registry(const struct broker *broker);
 
 /* ---- peers: one for each connection ---- */
 
-/* `identity` and `socket_fd` are borrowed for the peer's life. NULL when out of memory. */
-struct peer *peer_new(struct broker *broker, const struct identity *identity, int socket_fd);
+/*
+ * `identity` and `socket_fd` are borrowed for the peer's life; what is learned of the peer's process is put into the
+ * identity. NULL when out of memory.
+ */
+struct peer *peer_new(struct broker *broker, struct identity *identity, int socket_fd);
 /* The client is gone: its leases end, an acquire under way is called off. Accepts NULL, returns NULL. */
 struct peer *peer_free(struct peer *peer);
+/*
+ * Whether all is known that the policy in force asks of the peer's process, as far as it can be: what is not known fits no
+ * rule that allows. False: the helper was asked, and `identified` is called when it has answered or is gone. To be asked
+ * before each request is judged.
+ */
+bool peer_identify(struct peer *peer);
+void peer_set_identified(struct peer *peer, void (*identified)(void *userdata), void *userdata);
 const struct identity *peer_get_identity(const struct peer *peer);
 /* Root, who sees everything. */
 bool peer_is_admin(const struct peer *peer);
@@ -138,7 +156,10 @@ bool broker_release(struct broker *broker, struct peer *peer, uint64_t lease);
  */
 bool broker_revoke(struct broker *broker, uint64_t lease, const char *why);
 
+#define GUARANTEES_MAX 8
 #define EXPLANATION_STEPS_MAX 64 /* more bystanders than that are parked all the same */
+
+#define EXPLANATION_PASSED_MAX 256 /* rules before the one that decided: those that come first are kept */
 
 /* What Acquire would say. Everything in it is owned by it: explanation_clear(). */
 struct explanation {
@@ -150,14 +171,26 @@ struct explanation {
 	char token[DIGEST_HEX_SIZE]; /* empty: no consent is needed */
 	const struct opener *opener; /* NULL: none fits */
 	struct refusal refusal; /* the first thing that stands against it; REFUSAL_NONE: it would be granted */
-	char plan[EXPLANATION_STEPS_MAX][160];
+	char plan[EXPLANATION_STEPS_MAX][224];
 	size_t n_plan;
+	struct policy_miss *passed; /* why earlier rules did not fit; texts as in `decision` */
+	size_t n_passed;
+	size_t n_passed_in_all; /* of which EXPLANATION_PASSED_MAX at most are in `passed` */
+	struct reset_set reset; /* what a reset of the device would reset */
+	const char *guarantees[GUARANTEES_MAX]; /* what holds while the lease lasts, and what does not; static texts */
+	size_t n_guarantees;
 };
 
 /* 0; or a negative errno. An unknown device is in the refusal. `identity` is who would ask. */
 int broker_explain(struct broker *broker, const struct identity *identity, const char *address, const char *backend,
 		   struct explanation *ret);
 void explanation_clear(struct explanation *explanation);
+
+/*
+ * What is weaker because the kernel module is not there, or this kernel lacks a part of what it needs: static texts for
+ * people. Returns how many there are, 0: nothing is.
+ */
+size_t broker_weaknesses(const struct broker *broker, const char *ret[GUARANTEES_MAX]);
 
 /* ---- looking ---- */
 

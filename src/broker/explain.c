@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/internal.h"
@@ -106,6 +107,12 @@ static void plan_device(const struct broker *broker, const struct device *device
 		add_step(explanation,
 			 "at the end %s is removed, which waits for the last descriptor, and made again by %s", address,
 			 device->parent);
+	else if (device_is_on_vfio(device) && broker->module)
+		add_step(
+			explanation,
+			"at the end %s stays on %s, and its group claimed, if nobody has it open and a reset of its own is "
+			"possible; otherwise it is rebound, which waits for the last descriptor",
+			address, device->driver);
 	else if (device_is_on_vfio(device))
 		add_step(explanation, "at the end %s is rebound to %s, which waits for the last descriptor", address,
 			 device->driver);
@@ -113,6 +120,26 @@ static void plan_device(const struct broker *broker, const struct device *device
 		add_step(explanation, "at the end %s is bound to %s again", address, device->driver);
 	else
 		add_step(explanation, "at the end %s has no driver again", address);
+}
+
+static void keep_passed(void *userdata, const struct policy_miss *missed)
+{
+	struct explanation *explanation = userdata;
+
+	if (explanation->n_passed_in_all++ < EXPLANATION_PASSED_MAX)
+		explanation->passed[explanation->n_passed++] = *missed;
+}
+
+static int explain_rules(struct broker *broker, const struct device *device, const struct identity *identity,
+			 struct explanation *explanation)
+{
+	const struct policy_subject subject = broker_policy_subject(broker, device);
+
+	explanation->passed = calloc(EXPLANATION_PASSED_MAX, sizeof(explanation->passed[0]));
+	if (!explanation->passed)
+		return -ENOMEM;
+	policy_trace(broker->policy, &subject, identity, keep_passed, explanation);
+	return 0;
 }
 
 static int explain_device(struct broker *broker, struct judgement *judgement, const struct device *device,
@@ -134,10 +161,15 @@ static int explain_device(struct broker *broker, struct judgement *judgement, co
 	explanation->opener =
 		judge_opener(broker, judge_backend_word(judgement->backend) & explanation->decision.backends);
 	if (r == 0)
+		r = explain_rules(broker, device, judgement->identity, explanation);
+	if (r == 0)
+		r = reset_set_find(registry_devices(broker->registry), device, &explanation->reset);
+	if (r == 0)
 		r = reset_plan(broker, judgement, device, explanation->decision.conduct.reset, &reset);
 	plan_bystanders(device, &terms, false, explanation);
 	plan_device(broker, device, reset, explanation);
 	plan_bystanders(device, &terms, true, explanation);
+	guarantees_list(broker, device, explanation);
 	return r;
 }
 
@@ -173,5 +205,7 @@ void explanation_clear(struct explanation *explanation)
 	refusal_clear(&explanation->refusal);
 	verdict_clear(&explanation->verdict);
 	bystanders_clear(&explanation->bystanders);
+	reset_set_clear(&explanation->reset);
+	free(explanation->passed);
 	*explanation = (struct explanation){ 0 };
 }

@@ -22,10 +22,18 @@ struct group_state *group_state_get(struct broker *broker, unsigned int group)
 	larger = reallocarray(broker->groups, n, sizeof(*larger));
 	if (!larger)
 		return NULL;
-	memset(larger + broker->n_groups, 0, (n - broker->n_groups) * sizeof(*larger));
+	for (size_t i = broker->n_groups; i < n; i++)
+		larger[i] = (struct group_state){ .kept = -1 };
 	broker->groups = larger;
 	broker->n_groups = n;
 	return &broker->groups[group];
+}
+
+void groups_free(struct broker *broker)
+{
+	for (size_t i = 0; i < broker->n_groups; i++)
+		close_fd(broker->groups[i].kept);
+	free(broker->groups);
 }
 
 int groups_hold(struct broker *broker, struct lease *lease)
@@ -64,19 +72,32 @@ struct lease *broker_group_holder(const struct broker *broker, unsigned int grou
 	return group < broker->n_groups ? broker->groups[group].holder : NULL;
 }
 
-const char *broker_host_driver(const struct broker *broker, const struct device *device)
+/* What is remembered of a device that was taken from its driver; NULL: it was not. */
+static const struct lease_device *find_taken(const struct broker *broker, const struct device *device)
 {
 	struct lease *holder = broker ? broker_group_holder(broker, device->group->id) : NULL;
 	const struct lease_device *leased = holder ? lease_find_device(holder, device->id.address) : NULL;
 
-	return leased && !lease_device_is_loose(leased) ? leased->driver : device->driver;
+	return leased && !lease_device_is_loose(leased) ? leased : NULL;
+}
+
+const char *broker_host_driver(const struct broker *broker, const struct device *device)
+{
+	const struct lease_device *taken = find_taken(broker, device);
+
+	return taken ? taken->driver : device->driver;
 }
 
 struct policy_subject broker_policy_subject(const struct broker *broker, const struct device *device)
 {
+	const struct lease_device *taken = find_taken(broker, device);
+
 	return (struct policy_subject){
 		.id = &device->id,
-		.driver = broker_host_driver(broker, device),
+		.driver = taken ? taken->driver : device->driver,
 		.physical_function = device->physical_function,
+		.path = device->path,
+		.serial = taken ? taken->serial : device->serial,
+		.numa_node = device->numa_node,
 	};
 }

@@ -7,6 +7,7 @@
 #include "broker/past.h"
 #include "broker/quota.h"
 #include "hw/helper-client.h"
+#include "hw/ownership.h"
 #include "topology/reset.h"
 #include "util/selinux.h"
 
@@ -15,6 +16,11 @@ struct group_state {
 	struct lease *holder; /* NULL: nobody */
 	uint64_t fingerprint; /* of the verdict that was published last */
 	bool known; /* a verdict was taken */
+	/*
+	 * The claim of a group that stays on VFIO between leases: nobody can have its DMA, so that no unbind is needed to know
+	 * that. -1: none; it may have ended by itself.
+	 */
+	int kept;
 };
 
 struct broker {
@@ -23,6 +29,7 @@ struct broker {
 	struct policy *policy;
 	int dev_fd;
 	const struct opener *const *openers;
+	struct ownership *module; /* NULL: without */
 	struct broker_limits limits;
 	void (*event)(void *userdata, const struct broker_event *event);
 	void *userdata;
@@ -47,13 +54,32 @@ struct broker {
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
 
+/* identify.c: what rules ask of a client's process. */
+enum peer_process {
+	PEER_PROCESS_UNASKED,
+	PEER_PROCESS_MISSED, /* the helper went away with the question */
+	PEER_PROCESS_KNOWN, /* as far as it can be */
+};
+
+struct peer_question;
+
 struct peer {
 	struct broker *broker;
-	const struct identity *identity;
+	struct identity *identity;
 	int socket_fd;
 	struct list_link leases; /* lease::peer_link */
 	struct demand *waiting; /* NULL: it has none that waits */
+	enum peer_process process;
+	struct peer_question *question; /* to the helper, under way; NULL: none */
+	void (*identified)(void *userdata);
+	void *identified_userdata;
 };
+
+/* Nobody waits for the answer any more. */
+void peer_forget_question(struct peer *peer);
+
+/* Connects to the helper if it is not connected. Whether it is now. */
+bool broker_reach_helper(struct broker *broker);
 
 /*
  * A request in the broker's own copy, from its arrival to its one answer: it is judged, waits perhaps, and goes over to the
@@ -94,6 +120,8 @@ struct acquire {
 	acquire_done_fn done; /* NULL: the client is gone, nobody waits */
 	void *userdata;
 	size_t n_waiting; /* replies of the helper that are out */
+	uint64_t expires_usec; /* the lease's deadline may be sooner, for another try */
+	bool unclaimed; /* the last try to claim the groups found a driver on its way to a member */
 	bool parking; /* these are of bystanders; the devices themselves are still to be prepared */
 	bool opening; /* an opener thread is under way */
 	bool elsewhere; /* the pool may have another device than the one that was refused */
@@ -282,6 +310,8 @@ int reset_refresh(struct broker *broker, const char *address);
 /* Refuses what Reset=require can't be kept for. 0 or -ENOMEM. */
 int reset_check(struct broker *broker, const struct judgement *judgement, const struct group_terms *terms,
 		const struct device *device, struct refusal *refusal);
+/* Whether whoever gets it next, and is not known to have had it, gets it reset, by itself. */
+bool reset_is_certain(const struct lease_device *leased, const struct device *device);
 /* Makes room to remember the lease's devices by. -ENOMEM. */
 int reset_reserve(struct broker *broker, const struct lease *lease);
 /* What PREPARE of it is to carry. */
@@ -299,6 +329,30 @@ struct group_state *group_state_get(struct broker *broker, unsigned int group); 
 /* -ENOMEM; all or nothing. */
 int groups_hold(struct broker *broker, struct lease *lease);
 void groups_let_go(struct broker *broker, struct lease *lease);
+void groups_free(struct broker *broker);
+
+/* ---- claims.c: what the kernel module holds for leases ---- */
+
+/*
+ * Claims the lease's groups, all or none: for the context of `iommufd`, or with -1 so that a container can take the DMA
+ * itself. Nothing happens to those that are claimed already, or without the module. 0; -EAGAIN: a driver is being bound or
+ * unbound, ask again soon; or another negative errno with `refusal` set.
+ */
+int claims_take(struct lease *lease, int iommufd, struct refusal *refusal);
+/* The lease is given back: nobody gets the DMA any more, and the claims end when the devices are unbound. */
+void claims_give_back(struct lease *lease);
+/* Whether all groups can stay as they are, on VFIO and claimed, until somebody else wants them. */
+bool claims_can_stay(const struct lease *lease);
+/* They do, from now on. */
+void claims_keep(struct lease *lease);
+/* The group is claimed anew, or its devices have moved. */
+void claims_forget_kept(struct broker *broker, unsigned int group);
+/* Closes them. */
+void claims_drop(struct lease *lease);
+
+/* ---- guarantees.c: what holds while a lease lasts, and what does not ---- */
+
+void guarantees_list(const struct broker *broker, const struct device *device, struct explanation *explanation);
 
 /* ---- acquire.c ---- */
 
@@ -313,7 +367,7 @@ void acquire_abandon(struct acquire *acquire);
 void acquire_call_off(struct acquire *acquire, const char *why);
 /* Opens again what was not ready, when udev says that a node is. */
 void acquire_retry(struct lease *lease);
-void acquire_expire(struct lease *lease);
+void acquire_expire(struct lease *lease, uint64_t now);
 /* It is known who has the devices that a driver does not let go of, or that it can't be known: the client is told. */
 void acquire_holders_known(struct acquire *acquire);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */

@@ -204,7 +204,7 @@ static void close_transaction(struct lease_device *device)
 	if (device->restoring)
 		return;
 	device->restoring =
-		helper_client_restore(device->lease->broker->helper, device->transaction, forgotten, device) == 0;
+		helper_client_restore(device->lease->broker->helper, device->transaction, 0, forgotten, device) == 0;
 	if (!device->restoring)
 		recover_retry_later(device->lease->broker);
 }

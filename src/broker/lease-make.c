@@ -15,6 +15,8 @@ static void fill_device(struct lease_device *leased, const struct device *device
 	leased->group = device->group->id;
 	leased->mdev = device_is_mdev(device);
 	memcpy(leased->driver, device->driver, sizeof(device->driver));
+	memcpy(leased->serial, device->serial, sizeof(device->serial));
+	memcpy(leased->bus, device->bus, sizeof(device->bus));
 }
 
 static void fill_parked(struct lease_device *leased, const struct parking *parking)
@@ -93,6 +95,7 @@ static int lease_fill(struct lease *lease, struct peer *peer, const struct judge
 		const struct device *device = registry_find_device(lease->broker->registry, judgement->devices[i]);
 
 		fill_device(lease->devices[i], device);
+		lease->devices[i]->singleton = judgement->terms[i].scope == POLICY_SINGLETON;
 		if (sriov_fill(lease->broker, device, lease->devices[i]) < 0)
 			return -EIO;
 	}

@@ -41,6 +41,7 @@ static struct lease_device *add_device(struct lease *lease, bool parked)
 	device->lease = lease;
 	device->parked = parked;
 	device->sysfs_fd = -1;
+	device->claim = -1;
 	lease->devices[lease_n_all(lease)] = device;
 	if (parked)
 		lease->n_parked++;
@@ -94,6 +95,7 @@ struct lease *lease_free(struct lease *lease)
 	list_unlink(&lease->peer_link);
 	for (size_t i = 0; i < lease_n_all(lease); i++) {
 		close_fd(lease->devices[i]->sysfs_fd);
+		close_fd(lease->devices[i]->claim);
 		free(lease->devices[i]);
 	}
 	free(lease->devices);
@@ -137,6 +139,14 @@ bool lease_holds_group(const struct lease *lease, unsigned int group)
 		if (lease->devices[i]->group == group)
 			return true;
 	return false;
+}
+
+bool lease_is_first_of_group(const struct lease *lease, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (lease->devices[j]->group == lease->devices[i]->group)
+			return false;
+	return true;
 }
 
 const struct lease_device *lease_find_blocked(const struct lease *lease)

@@ -13,6 +13,7 @@
 #include "hw/helper-wire.h"
 #include "hw/opener.h"
 #include "policy/policy.h"
+#include "topology/device.h"
 #include "util/device-id.h"
 #include "util/list.h"
 
@@ -55,6 +56,7 @@ struct lease_device {
 	struct device_id id;
 	unsigned int group;
 	char driver[DEVICE_DRIVER_MAX]; /* when it was judged, before we moved it; empty: none */
+	char serial[DEVICE_SERIAL_MAX]; /* likewise: some are read from the driver; empty: not known */
 	uint64_t transaction; /* of the helper, 0: nothing to undo */
 	bool deferred; /* a host driver was denied to it, because others of its group are out: once more when they are back */
 	bool restoring; /* RESTORE was sent, its last reply is out */
@@ -67,6 +69,10 @@ struct lease_device {
 	enum device_reset reset;
 	bool resets_bus; /* of those with DEVICE_RESET_BUS the first of its bus */
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
+	char bus[DEVICE_BUS_MAX]; /* empty: not known, found in the helper's journal */
+	bool singleton; /* its rule admits groups of one device only */
+	int claim; /* of its group, by the kernel module, kept by the group's first device; -1: none (claims.c) */
+	bool idle; /* the claim was given back, and nobody can have the group's DMA */
 	uint64_t node; /* as device::node; 0: not known, found in the helper's journal */
 	bool lost; /* it was removed; what is at its address now, if anything, is another device */
 	bool wanted; /* the kernel asked for it back, and it was told */
@@ -117,6 +123,7 @@ struct lease {
 	uint64_t holders_usec; /* when the last look ended */
 	bool linger_told; /* the event was published */
 	struct lease_nodes *nodes; /* node-labels.c: whose security contexts are watched; NULL: none */
+	bool stays; /* on its way back: its devices stay on VFIO, and its groups claimed */
 	char reason[512]; /* of LEASE_VIOLATED, for people; empty otherwise */
 	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */
 	size_t n_devices; /* that are handed out */
@@ -147,6 +154,8 @@ void lease_set_state(struct lease *lease, enum lease_state state);
 
 /* The device's descriptors may be out: neither it nor its group can be given to somebody else. */
 bool lease_holds_group(const struct lease *lease, unsigned int group);
+/* Whether none of the devices before it is of its group. */
+bool lease_is_first_of_group(const struct lease *lease, size_t i);
 /* The first device that a driver has not let go of, parked ones included; NULL: there is none. */
 const struct lease_device *lease_find_blocked(const struct lease *lease);
 /* Parked ones as well, but none that was lost. */

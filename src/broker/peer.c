@@ -5,7 +5,7 @@
 
 #include "broker/internal.h"
 
-struct peer *peer_new(struct broker *broker, const struct identity *identity, int socket_fd)
+struct peer *peer_new(struct broker *broker, struct identity *identity, int socket_fd)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 
@@ -40,6 +40,7 @@ struct peer *peer_free(struct peer *peer)
 
 	if (!peer)
 		return NULL;
+	peer_forget_question(peer);
 	if (peer->waiting)
 		wait_abandon(peer->waiting);
 	list_for_each_safe(lease, following, &peer->leases, peer_link)

@@ -127,6 +127,16 @@ void recover_begin(struct broker *broker)
 	sweep(broker);
 }
 
+bool broker_reach_helper(struct broker *broker)
+{
+	if (helper_client_is_connected(broker->helper))
+		return true;
+	if (helper_client_connect(broker->helper) < 0)
+		return false;
+	broker_helper_connected(broker);
+	return true;
+}
+
 void broker_helper_connected(struct broker *broker)
 {
 	recover_begin(broker);

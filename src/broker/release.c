@@ -5,6 +5,9 @@
  * the groups. Bystanders that were parked follow when all others of their group are back, and so does a device that the
  * kernel denies its host driver because another's descriptors are still out. A helper that goes away in the middle is asked
  * again when it is back: its journal knows the transaction.
+ *
+ * With the kernel module a device that came from VFIO stays on it without an unbind, if nobody has it open: its group's claim
+ * is kept, so that whoever has a descriptor still can't use it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +31,8 @@ static void lease_end(struct lease *lease, enum lease_state state)
 		mdev = mdev || lease->devices[i]->mdev;
 	}
 	lease_set_state(lease, state);
+	if (lease->stays)
+		claims_keep(lease);
 	groups_let_go(broker, lease);
 	if (lease->uid != (uid_t)-1)
 		quota_give(&broker->quota, lease->uid);
@@ -136,6 +141,8 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 	}
 	device->transaction = 0;
 	device->blocked = false;
+	if (reply->status != HELPER_OK)
+		lease->stays = false;
 	/* Not -ENOENT alone: whatever goes wrong, the next event or judgement reads it again. */
 	(void)registry_refresh(lease->broker->registry, device->id.address);
 	if (reply->status == HELPER_FAULT)
@@ -179,7 +186,8 @@ void release_resume(struct lease *lease)
 		if (!device->transaction || device->restoring || must_wait(device))
 			continue;
 		device->restoring =
-			helper_client_restore(lease->broker->helper, device->transaction, restore_replied, device) == 0;
+			helper_client_restore(lease->broker->helper, device->transaction,
+					      lease->stays ? HELPER_STAYS : 0, restore_replied, device) == 0;
 		if (!device->restoring)
 			recover_retry_later(lease->broker);
 	}
@@ -196,6 +204,8 @@ void release_continue(struct lease *lease)
 void release_begin(struct lease *lease)
 {
 	lease_set_state(lease, LEASE_RELEASING);
+	claims_give_back(lease);
+	lease->stays = claims_can_stay(lease);
 	lease->linger_usec = now_usec() + lease->broker->limits.linger_after_usec;
 	release_schedule(lease);
 	release_continue(lease);

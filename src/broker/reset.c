@@ -175,6 +175,12 @@ int reset_check(struct broker *broker, const struct judgement *judgement, const 
 	return 0;
 }
 
+bool reset_is_certain(const struct lease_device *leased, const struct device *device)
+{
+	return leased->conduct.reset != POLICY_RESET_NO && !device_is_mdev(device) &&
+	       scope_of(leased->lease->broker, device) == RESET_SCOPE_FUNCTION;
+}
+
 int reset_reserve(struct broker *broker, const struct lease *lease)
 {
 	for (size_t i = 0; i < lease->n_devices; i++)

@@ -175,14 +175,6 @@ static void examine_blocker(struct lease *lease, const struct group *group, cons
 		take_back(finding, "%s, and the rule has OnViolation=revoke", blocker->message);
 }
 
-static bool is_first_of_group(const struct lease *lease, size_t i)
-{
-	for (size_t j = 0; j < i; j++)
-		if (lease->devices[j]->group == lease->devices[i]->group)
-			return false;
-	return true;
-}
-
 /* -ENOMEM: it is not known. */
 static int examine_group(struct lease *lease, unsigned int id, struct finding *finding)
 {
@@ -309,7 +301,7 @@ void violation_examine(struct lease *lease)
 		return;
 	find_lost(lease);
 	for (size_t i = 0; r == 0 && i < lease->n_devices; i++)
-		if (is_first_of_group(lease, i))
+		if (lease_is_first_of_group(lease, i))
 			r = examine_group(lease, lease->devices[i]->group, &finding);
 	/* Out of memory: it is as it was, until the next look. */
 	if (r < 0) {

@@ -238,7 +238,9 @@ static void judge_touched(struct broker *broker)
 
 	while ((demand = find_touched(broker))) {
 		demand->touched = false;
-		demand_try(broker, demand);
+		/* Of a policy that came into force meanwhile; it is touched again by the answer. */
+		if (peer_identify(demand->peer))
+			demand_try(broker, demand);
 	}
 }
 

@@ -9,6 +9,7 @@
 
 #include "broker/labels.h"
 #include "daemon/policy-files.h"
+#include "topology/particulars.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
 
@@ -20,6 +21,8 @@ static int check_labels(const struct options *options, const struct policy *poli
 	struct label_conflict conflict;
 	int r = sysfs_fd < 0 ? sysfs_fd : registry_new(sysfs_fd, &registry);
 
+	if (r >= 0)
+		registry_set_udev_data(registry, UDEV_DATA);
 	if (r >= 0)
 		r = registry_scan(registry);
 	if (r >= 0)
@@ -37,12 +40,8 @@ int check_policy(const struct options *options)
 {
 	struct policy_report report = { 0 };
 	struct policy *policy = NULL;
-	int r = policy_load(policy_files_dirs(options), options->any_owner, &policy, &report);
+	int r = policy_files_read(options, &policy, &report);
 
-	if (report.text)
-		fputs(report.text, stderr);
-	if (r < 0 && r != -EINVAL)
-		fprintf(stderr, "iommud: the policy can't be read: %s\n", strerror(-r));
 	if (r == 0 && check_labels(options, policy) != 0)
 		r = -EINVAL;
 	if (r == 0)

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "daemon/check.h"
+#include "daemon/list-policy.h"
 #include "daemon/manager.h"
+#include "daemon/test-policy.h"
 #include "util/log.h"
 
 /* The helper would answer later than we do, and what it found out would reach nobody. */
@@ -37,6 +39,10 @@ int main(int argc, char **argv)
 	log_init("iommud", options.log_level);
 	if (options.check_policy)
 		return check_policy(&options);
+	if (options.list_policy)
+		return list_policy(&options);
+	if (options.test_policy)
+		return test_policy(&options);
 	r = load_config(&options, &config);
 	if (r == 0)
 		r = manager_new(&options, &config, &manager);

@@ -10,12 +10,14 @@
 #include <systemd/sd-event.h>
 
 #include "broker/broker.h"
+#include "daemon/kernel-module.h"
 #include "daemon/policy-files.h"
 #include "daemon/sandbox.h"
 #include "hw/helper-client.h"
 #include "policy/policy.h"
 #include "topology/monitor.h"
 #include "topology/names.h"
+#include "topology/particulars.h"
 #include "topology/registry.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
@@ -39,6 +41,7 @@ struct manager {
 	struct broker *broker;
 	struct varlink_server *server;
 	struct service service;
+	struct ownership *module; /* NULL: without */
 	int dev_fd;
 };
 
@@ -124,6 +127,14 @@ static int on_broker(sd_event_source *source, int fd, uint32_t events, void *use
 	return 0;
 }
 
+static int on_module(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct manager *manager = userdata;
+
+	broker_module_dispatch(manager->broker);
+	return 0;
+}
+
 static int on_helper(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct manager *manager = userdata;
@@ -184,6 +195,8 @@ static int add_sources(struct manager *manager)
 		r = sd_event_add_io(loop, NULL, varlink_server_get_fd(manager->server), EPOLLIN, on_server, manager);
 	if (r >= 0)
 		r = sd_event_add_io(loop, NULL, broker_get_fd(manager->broker), EPOLLIN, on_broker, manager);
+	if (r >= 0 && manager->module)
+		r = sd_event_add_io(loop, NULL, manager->module->events, EPOLLIN, on_module, manager);
 	if (r >= 0)
 		r = sd_event_add_time(loop, &manager->timer, CLOCK_MONOTONIC, 0, 0, on_timer, manager);
 	if (r >= 0)
@@ -231,6 +244,8 @@ static int make_topology(struct manager *manager, const struct config *config)
 	if (r >= 0)
 		r = registry_new(sysfs_fd, &manager->registry);
 	if (r >= 0)
+		registry_set_udev_data(manager->registry, UDEV_DATA);
+	if (r >= 0)
 		r = registry_scan(manager->registry);
 	if (r >= 0)
 		r = device_names_new(NULL, &manager->service.names);
@@ -260,6 +275,9 @@ static int make_broker(struct manager *manager, const struct config *config)
 	r = manager->dev_fd < 0 ? manager->dev_fd : helper_client_new(manager->options->helper, &manager->helper);
 	broker_config.helper = manager->helper;
 	if (r == 0)
+		r = kernel_module_start(config->kernel_module, manager->options->dev, &manager->module);
+	broker_config.module = manager->module;
+	if (r == 0)
 		r = policy_new_empty(&broker_config.policy);
 	if (r == 0)
 		r = broker_new(&broker_config, &manager->broker);
@@ -269,6 +287,8 @@ static int make_broker(struct manager *manager, const struct config *config)
 		return r;
 	}
 	manager->service.broker = manager->broker;
+	manager->service.module_wanted = config_module_name(config->kernel_module);
+	kernel_module_report(config->kernel_module, manager->broker);
 	if (policy_files_load(manager->options, manager->broker) == 0)
 		return 0;
 	log_error(
@@ -313,6 +333,7 @@ static int make_server(struct manager *manager, const struct config *config)
 			    .send_timeout_usec = config->send_timeout_usec,
 			    .send_buffer_max = SEND_BUFFER_MAX },
 		.connected = session_connected,
+		.ready = session_ready,
 		.disconnected = session_disconnected,
 		.drained = session_drained,
 		.userdata = &manager->service,
@@ -368,6 +389,7 @@ struct manager *manager_free(struct manager *manager)
 	/* Sessions end first, while the broker that they talk to is there. */
 	varlink_server_free(manager->server);
 	broker_free(manager->broker);
+	ownership_free(manager->module);
 	helper_client_free(manager->helper);
 	monitor_free(manager->monitor);
 	registry_free(manager->registry);

@@ -19,6 +19,8 @@ enum {
 	OPTION_POLICY,
 	OPTION_ANY_OWNER,
 	OPTION_CHECK_POLICY,
+	OPTION_LIST_POLICY,
+	OPTION_TEST_POLICY,
 	OPTION_DEBUG,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -34,6 +36,8 @@ static const struct option long_options[] = {
 	{ "policy", required_argument, NULL, OPTION_POLICY },
 	{ "policy-any-owner", no_argument, NULL, OPTION_ANY_OWNER },
 	{ "check-policy", no_argument, NULL, OPTION_CHECK_POLICY },
+	{ "list-policy", optional_argument, NULL, OPTION_LIST_POLICY },
+	{ "test-policy", required_argument, NULL, OPTION_TEST_POLICY },
 	{ "debug", no_argument, NULL, OPTION_DEBUG },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -44,6 +48,8 @@ static void print_help(void)
 {
 	printf("Usage: iommud [OPTION]...\n"
 	       "       iommud --check-policy [DIR]...\n"
+	       "       iommud --list-policy[=text|pretty|short] [DIR]...\n"
+	       "       iommud --test-policy FILE [DIR]...\n"
 	       "\n"
 	       "Brokers devices behind an IOMMU: judges groups, follows the policy, hands out descriptors.\n"
 	       "\n"
@@ -56,6 +62,9 @@ static void print_help(void)
 	       "  --sysfs DIR          read this instead of /sys\n"
 	       "  --dev DIR            open nodes below this instead of /dev\n"
 	       "  --check-policy       check the policy, print all that is wrong with it, and exit\n"
+	       "  --list-policy        print the rules in the order in which they are taken, and exit; pretty and short are\n"
+	       "                       JSON\n"
+	       "  --test-policy FILE   hold the policy against what FILE expects, and exit\n"
 	       "  --debug              log more\n"
 	       "  --help, --version\n"
 	       "\n"
@@ -72,6 +81,22 @@ static void add_policy_dir(struct options *options, const char *dir)
 		}
 	fprintf(stderr, "iommud: more than %d policy folders\n", OPTIONS_DIRS_MAX);
 	exit(2);
+}
+
+static void set_list_policy(struct options *options, const char *form)
+{
+	options->list_policy = form ? form : "text";
+	if (strcmp(options->list_policy, "text") != 0 && strcmp(options->list_policy, "pretty") != 0 &&
+	    strcmp(options->list_policy, "short") != 0) {
+		fprintf(stderr, "iommud: --list-policy is text, pretty or short, not '%s'\n", form);
+		exit(2);
+	}
+}
+
+/* Whether the words behind the options are folders of policy files. */
+static bool takes_dirs(const struct options *options)
+{
+	return options->check_policy || options->list_policy || options->test_policy;
 }
 
 static void set_option(struct options *options, int option)
@@ -104,6 +129,12 @@ static void set_option(struct options *options, int option)
 	case OPTION_CHECK_POLICY:
 		options->check_policy = true;
 		return;
+	case OPTION_LIST_POLICY:
+		set_list_policy(options, optarg);
+		return;
+	case OPTION_TEST_POLICY:
+		options->test_policy = optarg;
+		return;
 	case OPTION_DEBUG:
 		options->log_level = LOG_DEBUG;
 		return;
@@ -126,7 +157,7 @@ void options_parse(int argc, char **argv, struct options *ret)
 	*ret = (struct options){ .helper = HELPER_SOCKET, .sysfs = "/sys", .dev = "/dev", .log_level = LOG_INFO };
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
 		set_option(ret, option);
-	for (; ret->check_policy && optind < argc; optind++)
+	for (; takes_dirs(ret) && optind < argc; optind++)
 		add_policy_dir(ret, argv[optind]);
 	if (optind < argc) {
 		fprintf(stderr, "iommud: unexpected argument '%s'; see 'iommud --help'\n", argv[optind]);

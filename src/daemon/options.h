@@ -17,6 +17,8 @@ struct options {
 	const char *policy[OPTIONS_DIRS_MAX + 1]; /* none: policy_default_dirs */
 	bool any_owner;
 	bool check_policy;
+	const char *list_policy; /* "text", "pretty" or "short" (JSON); NULL: do not */
+	const char *test_policy; /* a file of expectations; NULL: do not */
 	int log_level;
 };
 

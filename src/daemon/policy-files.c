@@ -2,6 +2,7 @@
 #include "daemon/policy-files.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/log.h"
@@ -9,6 +10,17 @@
 const char *const *policy_files_dirs(const struct options *options)
 {
 	return options->policy[0] ? options->policy : policy_default_dirs;
+}
+
+int policy_files_read(const struct options *options, struct policy **ret, struct policy_report *report)
+{
+	int r = policy_load(policy_files_dirs(options), options->any_owner, ret, report);
+
+	if (report->text)
+		fputs(report->text, stderr);
+	if (r < 0 && r != -EINVAL)
+		fprintf(stderr, "iommud: the policy can't be read: %s\n", strerror(-r));
+	return r;
 }
 
 static void log_report(const struct policy_report *report)

@@ -10,6 +10,12 @@
 const char *const *policy_files_dirs(const struct options *options);
 
 /*
+ * Loads the set for somebody at a terminal: errors and warnings go to standard error. As policy_load(); `report` is the
+ * caller's, policy_report_clear().
+ */
+int policy_files_read(const struct options *options, struct policy **ret, struct policy_report *report);
+
+/*
  * Loads the set and puts it in force. Fails closed: a set with an error is not loaded, and what the broker had stays. Errors
  * and warnings are logged, all of them. 0 or a negative errno.
  */

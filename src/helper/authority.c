@@ -129,13 +129,26 @@ static bool judge_bystander(const struct authority_device *bystander, const stru
 	return true;
 }
 
+struct policy_subject authority_subject(const struct device_state *state)
+{
+	return (struct policy_subject){
+		.id = &state->id,
+		.driver = state->driver,
+		.physical_function = state->physical_function,
+		.path = state->path,
+		.serial = state->serial_number,
+		.numa_node = state->numa_node,
+	};
+}
+
 static bool judge_client(const struct authority *authority, const struct authority_device *device,
 			 const struct identity *client, struct policy_decision *decision, struct authority_answer *ret)
 {
 	const struct device_state *snapshot = device->snapshot;
-	const struct policy_subject subject = { .id = &snapshot->id,
-						.driver = (device->prepared ? device->prepared : snapshot)->driver,
-						.physical_function = snapshot->physical_function };
+	struct policy_subject subject = authority_subject(device->prepared ? device->prepared : snapshot);
+
+	subject.id = &snapshot->id;
+	subject.physical_function = snapshot->physical_function;
 
 	*decision = (struct policy_decision){ .action = POLICY_DENY };
 	authority->decide(authority->policy, &subject, client, decision);
@@ -185,8 +198,8 @@ static void judge_parking(const struct authority_device *bystander, const struct
 }
 
 /* Whose socket it is, if it is one of a client's. The caller clears the identity. */
-static bool identify(const struct authority *authority, int client_fd, struct identity *client,
-		     struct authority_answer *ret)
+static bool identify_socket(const struct authority *authority, int client_fd, struct identity *client,
+			    struct authority_answer *ret)
 {
 	int r;
 
@@ -203,6 +216,36 @@ static bool identify(const struct authority *authority, int client_fd, struct id
 	return r == 0;
 }
 
+bool authority_identify(const struct authority *authority, int client_fd, struct identity *client,
+			struct authority_answer *ret)
+{
+	struct process_facts facts;
+
+	if (!identify_socket(authority, client_fd, client, ret))
+		return false;
+	if (!authority->proc || !policy_asks_process(authority->policy))
+		return true;
+	process_facts_read(authority->proc, client, &facts);
+	if (process_facts_store(&facts, client) == 0)
+		return true;
+	identity_clear(client);
+	answer(ret, HELPER_FAULT, "out of memory");
+	ret->error = ENOMEM;
+	return false;
+}
+
+bool authority_read_process(const struct authority *authority, int client_fd, struct process_facts *facts,
+			    struct authority_answer *ret)
+{
+	struct identity client = IDENTITY_INIT;
+
+	if (!identify_socket(authority, client_fd, &client, ret))
+		return false;
+	process_facts_read(authority->proc, &client, facts);
+	identity_clear(&client);
+	return true;
+}
+
 static const char *release_timeout_word(enum policy_on_release_timeout value)
 {
 	static const char *const words[] = { [POLICY_RELEASE_LEAVE] = "leave",
@@ -215,9 +258,7 @@ static const char *release_timeout_word(enum policy_on_release_timeout value)
 static bool judge_signal(const struct authority *authority, const struct device_state *snapshot,
 			 const struct identity *client, bool kill, struct authority_answer *ret)
 {
-	const struct policy_subject subject = { .id = &snapshot->id,
-						.driver = snapshot->driver,
-						.physical_function = snapshot->physical_function };
+	const struct policy_subject subject = authority_subject(snapshot);
 	struct policy_decision decision = { .action = POLICY_DENY };
 
 	if (device_state_is_parked(snapshot)) {
@@ -258,7 +299,8 @@ void authority_judge_signal(const struct authority *authority, int client_fd, co
 	struct identity client = IDENTITY_INIT;
 	_cleanup_(cleanup_identity) struct identity *guard = &client;
 
-	if (!identify(authority, client_fd, guard, ret) || !judge_signal(authority, snapshot, guard, kill, ret))
+	if (!authority_identify(authority, client_fd, guard, ret) ||
+	    !judge_signal(authority, snapshot, guard, kill, ret))
 		return;
 	if (client.pidfd < 0) {
 		explain_missing_pidfd(client_fd, client.pid, ret);
@@ -279,16 +321,14 @@ static void take_label(const struct policy_decision *decision, const char *addre
 	       SECURITY_CONTEXT_MAX - 1);
 }
 
-void authority_judge(const struct authority *authority, int client_fd, const struct authority_device *device,
-		     const struct authority_device *bystander, struct authority_answer *ret)
+void authority_judge(const struct authority *authority, const struct identity *client,
+		     const struct authority_device *device, const struct authority_device *bystander,
+		     struct authority_answer *ret)
 {
 	struct policy_decision decision;
-	struct identity client = IDENTITY_INIT;
-	_cleanup_(cleanup_identity) struct identity *guard = &client;
 
-	if (!identify(authority, client_fd, guard, ret) || !judge_move(bystander ? bystander : device, ret) ||
-	    !judge_device(device->snapshot, device->facts, ret) ||
-	    !judge_client(authority, device, guard, &decision, ret))
+	if (!judge_move(bystander ? bystander : device, ret) || !judge_device(device->snapshot, device->facts, ret) ||
+	    !judge_client(authority, device, client, &decision, ret))
 		return;
 	if (bystander) {
 		judge_parking(bystander, device, &decision, ret);

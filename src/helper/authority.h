@@ -9,6 +9,7 @@
 #include "helper/device-facts.h"
 #include "hw/helper-wire.h"
 #include "policy/policy.h"
+#include "util/process-facts.h"
 #include "util/selinux.h"
 
 /* What a rule says of the security context of nodes. */
@@ -25,6 +26,7 @@ struct authority {
 	authority_decide_fn decide;
 	const struct policy *policy;
 	const char *client_socket; /* where our clients connect */
+	const char *proc; /* "/proc"; NULL: what rules ask of a client's process is not known */
 };
 
 struct authority_answer {
@@ -41,6 +43,20 @@ struct authority_answer {
  * closed its end is still one; a client that has bound its own end to a name is none.
  */
 int authority_check_socket(int fd, const char *path);
+
+/*
+ * Whose socket it is, if it is one of a client's; where the policy asks for it, with the process's unit, executable and so
+ * on, for which it takes CAP_SYS_PTRACE. True with the identity (the caller's, identity_clear()), or false with the answer.
+ */
+bool authority_identify(const struct authority *authority, int client_fd, struct identity *ret,
+			struct authority_answer *answer);
+
+/* For who may not read it: see HELPER_IDENTIFY. False with the answer. */
+bool authority_read_process(const struct authority *authority, int client_fd, struct process_facts *ret,
+			    struct authority_answer *answer);
+
+/* What the policy is asked of a device that was like this. Texts are borrowed. */
+struct policy_subject authority_subject(const struct device_state *state);
 
 /* What was read of a device. */
 struct authority_device {
@@ -63,9 +79,10 @@ void authority_judge_signal(const struct authority *authority, int client_fd, co
 
 /*
  * Whether the client may have `device`; with a `bystander`, whether that may be parked for it. Decides by facts that were
- * read; pure but for the socket's credentials. Never blocks.
+ * read; pure.
  */
-void authority_judge(const struct authority *authority, int client_fd, const struct authority_device *device,
-		     const struct authority_device *bystander, struct authority_answer *ret);
+void authority_judge(const struct authority *authority, const struct identity *client,
+		     const struct authority_device *device, const struct authority_device *bystander,
+		     struct authority_answer *ret);
 
 #endif

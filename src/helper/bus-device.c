@@ -14,7 +14,9 @@
 
 #include "helper/pci-config.h"
 #include "topology/mdev.h"
+#include "topology/particulars.h"
 #include "util/cleanup.h"
+#include "uapi/linux/iommud.h"
 #include "util/fileio.h"
 
 int bus_device_open_on(int sysfs_fd, const struct bus *bus, const char *address, struct bus_device *ret)
@@ -123,6 +125,14 @@ static int read_override(int fd, char ret[DEVICE_DRIVER_MAX])
 	return 0;
 }
 
+static int32_t read_numa_node(int fd)
+{
+	uint64_t node;
+
+	/* "-1" is none, and no number to this reader. */
+	return read_u64_at(fd, "numa_node", &node) == 0 && node < 1 << 20 ? (int32_t)node : -1;
+}
+
 static int read_pci(const struct bus_device *device, struct device_state *snapshot)
 {
 	struct pci_config config;
@@ -132,6 +142,8 @@ static int read_pci(const struct bus_device *device, struct device_state *snapsh
 		return r;
 	if (pci_config_read(device->fd, &config) == 0)
 		snapshot->serial = pci_config_serial(&config);
+	if (particulars_is_nvme(&snapshot->id))
+		particulars_read_nvme_serial(device->fd, snapshot->serial_number);
 	r = read_link_name_at(device->fd, "physfn", snapshot->physical_function, sizeof(snapshot->physical_function));
 	return r == -ENOENT ? 0 : r;
 }
@@ -175,6 +187,8 @@ int bus_device_read_snapshot(const struct bus_device *device, struct device_stat
 	snapshot.node = st.st_ino;
 	snprintf(snapshot.bus, sizeof(snapshot.bus), "%s", device->bus->name);
 	memcpy(snapshot.id.address, device->address, sizeof(snapshot.id.address));
+	snapshot.numa_node = read_numa_node(device->fd);
+	particulars_read_path(UDEV_DATA, device->bus->name, device->address, snapshot.path);
 	if (bus_device_is_pci(device))
 		r = read_pci(device, &snapshot);
 	if (r < 0)
@@ -212,10 +226,24 @@ static int op_has_driver(void *userdata, const char *driver)
 	return faccessat(device->sysfs_fd, path, W_OK, 0) < 0 ? -errno : 0;
 }
 
+/* What the kernel module kept drivers off is to have the one that would have come, if it still would. */
+static int allow_again(const struct bus_device *device)
+{
+	char path[sizeof("bus//drivers_probe") + DEVICE_BUS_MAX];
+	int r = write_file_at(device->fd, "driver_override", "\n");
+
+	snprintf(path, sizeof(path), "bus/%s/drivers_probe", device->bus->name);
+	if (r == 0)
+		(void)write_file_at(device->sysfs_fd, path, device->address);
+	return r;
+}
+
 static int op_set_override(void *userdata, const char *driver)
 {
 	const struct bus_device *device = userdata;
 
+	if (strcmp(driver, IOMMUD_OVERRIDE_DENIED) == 0)
+		return allow_again(device);
 	/* An empty write never reaches the kernel's handler; a newline alone clears the override. */
 	return write_file_at(device->fd, "driver_override", driver[0] ? driver : "\n");
 }

@@ -19,6 +19,9 @@ struct device_state {
 	char bus[DEVICE_BUS_MAX];
 	struct device_id id;
 	uint64_t serial; /* PCIe Device Serial Number; 0: none, or not readable */
+	char serial_number[DEVICE_SERIAL_MAX]; /* by which rules find it; empty: not known */
+	char path[DEVICE_PATH_MAX]; /* udev's ID_PATH; empty: not known */
+	int32_t numa_node; /* -1: none */
 	uint64_t node; /* inode of the device's folder: sysfs makes a new one for a device that comes back */
 	char driver[DEVICE_DRIVER_MAX]; /* empty: none */
 	char driver_override[DEVICE_DRIVER_MAX]; /* empty: none */

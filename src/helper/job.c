@@ -116,7 +116,7 @@ static void adopt(struct helper *helper, struct job *job, uint64_t connection, c
 }
 
 /* NULL: it could not be begun. A PREPARE then tries again first, as after any restore that failed. */
-static struct job *start_restore(struct helper *helper, uint64_t connection, uint64_t serial,
+static struct job *start_restore(struct helper *helper, uint64_t connection, uint64_t serial, uint32_t flags,
 				 const struct transaction *transaction)
 {
 	struct job *job = job_new(helper, JOB_RESTORING, connection, serial, transaction->snapshot.id.address);
@@ -125,6 +125,7 @@ static struct job *start_restore(struct helper *helper, uint64_t connection, uin
 		job->transaction = transaction->number;
 		job->snapshot = transaction->snapshot;
 		job->asked_restore = connection != 0;
+		job->flags = flags;
 		if (job_start_worker(helper, job, task_restore) < 0)
 			job = job_free(helper, job);
 	}
@@ -149,7 +150,7 @@ void job_restore(struct helper *helper, uint64_t connection, const struct helper
 		refuse(helper, connection, request, HELPER_BUSY);
 	else if (!job_has_place(helper, JOB_RESTORING))
 		refuse_for_limit(helper, connection, request);
-	else if (!start_restore(helper, connection, request->serial, transaction))
+	else if (!start_restore(helper, connection, request->serial, request->flags, transaction))
 		job_say(helper, connection, request->serial, HELPER_FAULT, HELPER_STEP_NONE, EAGAIN);
 }
 
@@ -232,7 +233,7 @@ void jobs_undo_begun(struct helper *helper)
 		if (transaction->prepared)
 			continue;
 		log_notice("%s: putting back what was begun before the restart", transaction->snapshot.id.address);
-		if (!start_restore(helper, 0, 0, transaction))
+		if (!start_restore(helper, 0, 0, 0, transaction))
 			log_error("%s: can't be put back now; a RESTORE or the next start tries again",
 				  transaction->snapshot.id.address);
 	}

@@ -16,7 +16,7 @@
 #include "util/fileio.h"
 
 #define RECORD_MAGIC 0x696f6d6aU /* "iomj" */
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
 #define CHECKSUM_SIZE 16
 #define SIZE_LIMIT (64 * 1024 * 1024)
 #define TEMPORARY_FILE "journal.new"
@@ -34,13 +34,15 @@ struct record {
 	uint16_t subsystem_vendor;
 	uint16_t subsystem_device;
 	uint32_t class;
-	uint32_t reserved;
+	int32_t numa_node;
 	char address[DEVICE_ADDRESS_MAX];
 	char driver[DEVICE_DRIVER_MAX];
 	char driver_override[DEVICE_DRIVER_MAX];
 	char moved_to[DEVICE_DRIVER_MAX];
 	char bus[DEVICE_BUS_MAX];
 	char physical_function[PCI_ADDRESS_MAX];
+	char path[DEVICE_PATH_MAX];
+	char serial_number[DEVICE_SERIAL_MAX];
 	uint8_t checksum[CHECKSUM_SIZE];
 };
 _Static_assert(sizeof(struct record) == JOURNAL_RECORD_SIZE, "the journal's format is fixed");
@@ -78,6 +80,9 @@ static void record_encode(const struct journal_entry *entry, struct record *ret)
 	memcpy(ret->moved_to, snapshot->moved_to, sizeof(ret->moved_to));
 	memcpy(ret->bus, snapshot->bus, sizeof(ret->bus));
 	memcpy(ret->physical_function, snapshot->physical_function, sizeof(ret->physical_function));
+	ret->numa_node = snapshot->numa_node;
+	memcpy(ret->path, snapshot->path, sizeof(ret->path));
+	memcpy(ret->serial_number, snapshot->serial_number, sizeof(ret->serial_number));
 	record_checksum(ret, ret->checksum);
 }
 
@@ -102,7 +107,9 @@ static bool record_is_good(const struct record *record)
 	return device_address_is_valid(record->address) && text_is_name(record->driver, DEVICE_DRIVER_MAX) &&
 	       text_is_name(record->driver_override, DEVICE_DRIVER_MAX) &&
 	       text_is_name(record->moved_to, DEVICE_DRIVER_MAX) && text_is_name(record->bus, DEVICE_BUS_MAX) &&
-	       bus_find(record->bus) && text_is_name(record->physical_function, PCI_ADDRESS_MAX);
+	       bus_find(record->bus) && text_is_name(record->physical_function, PCI_ADDRESS_MAX) &&
+	       strnlen(record->path, DEVICE_PATH_MAX) < DEVICE_PATH_MAX &&
+	       strnlen(record->serial_number, DEVICE_SERIAL_MAX) < DEVICE_SERIAL_MAX;
 }
 
 static void record_decode(const struct record *record, struct journal_entry *ret)
@@ -125,6 +132,9 @@ static void record_decode(const struct record *record, struct journal_entry *ret
 	memcpy(snapshot->moved_to, record->moved_to, sizeof(snapshot->moved_to));
 	memcpy(snapshot->bus, record->bus, sizeof(snapshot->bus));
 	memcpy(snapshot->physical_function, record->physical_function, sizeof(snapshot->physical_function));
+	snapshot->numa_node = record->numa_node;
+	memcpy(snapshot->path, record->path, sizeof(snapshot->path));
+	memcpy(snapshot->serial_number, record->serial_number, sizeof(snapshot->serial_number));
 }
 
 int journal_file_read(int dir_fd, struct journal_content *ret)

@@ -12,7 +12,7 @@
 #include "helper/device-state.h"
 
 #define JOURNAL_FILE "journal"
-#define JOURNAL_RECORD_SIZE 256
+#define JOURNAL_RECORD_SIZE 384
 
 enum journal_type {
 	JOURNAL_BEGIN = 1, /* the device may have been touched; undo it */

@@ -6,8 +6,10 @@
 #include "helper/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "helper/authority.h"
 #include "helper/job.h"
 #include "helper/signal.h"
 #include "util/cleanup.h"
@@ -33,11 +35,12 @@ static void run_reload(struct helper *helper, uint64_t connection, struct packet
 static void run_holders(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_make_vfs(struct helper *helper, uint64_t connection, struct packet *packet);
 static void run_signal(struct helper *helper, uint64_t connection, struct packet *packet);
+static void run_identify(struct helper *helper, uint64_t connection, struct packet *packet);
 
 static const struct operation operations[] = {
 	[HELPER_HELLO] = { .run = run_hello, .digest = true },
 	[HELPER_PREPARE] = { .run = run_prepare, .address = true, .digest = true, .flags = HELPER_RESET, .n_fds = 1 },
-	[HELPER_RESTORE] = { .run = run_restore, .transaction = true },
+	[HELPER_RESTORE] = { .run = run_restore, .transaction = true, .flags = HELPER_STAYS },
 	[HELPER_NEXT] = { .run = run_next, .transaction = true },
 	[HELPER_RELOAD] = { .run = run_reload },
 	[HELPER_HOLDERS] = { .run = run_holders, .transaction = true },
@@ -49,6 +52,7 @@ static const struct operation operations[] = {
 			  .digest = true,
 			  .flags = HELPER_LATE,
 			  .n_fds = 1 },
+	[HELPER_IDENTIFY] = { .run = run_identify, .n_fds = 1 },
 	[HELPER_SIGNAL] = { .run = run_signal, .transaction = true, .digest = true, .flags = HELPER_KILL, .n_fds = 1 },
 };
 
@@ -172,6 +176,21 @@ static void run_holders(struct helper *helper, uint64_t connection, struct packe
 static void run_signal(struct helper *helper, uint64_t connection, struct packet *packet)
 {
 	signal_client(helper, connection, &packet->request, packet->fd);
+}
+
+/* By the helper itself, without a worker: nothing that is read waits for a device, or for the process. */
+static void run_identify(struct helper *helper, uint64_t connection, struct packet *packet)
+{
+	const struct authority authority = { .client_socket = helper->options.client_socket, .proc = "/proc" };
+	struct helper_reply reply = reply_new(packet->request.serial, HELPER_OK);
+	struct authority_answer said;
+
+	if (!authority_read_process(&authority, packet->fd, &reply.process, &said)) {
+		reply.status = said.status;
+		reply.error = said.error;
+		snprintf(reply.detail, sizeof(reply.detail), "%.*s", (int)sizeof(reply.detail) - 1, said.reason);
+	}
+	connection_reply(helper, connection, &reply);
 }
 
 static void run_next(struct helper *helper, uint64_t connection, struct packet *packet)

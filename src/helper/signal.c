@@ -57,7 +57,8 @@ static struct authority_answer serve(const struct helper *helper, const struct h
 {
 	const struct authority authority = { .decide = policy_decide,
 					     .policy = helper->policy,
-					     .client_socket = helper->options.client_socket };
+					     .client_socket = helper->options.client_socket,
+					     .proc = "/proc" };
 	const struct transaction *transaction = journal_find(helper->journal, request->transaction);
 	bool kill = request->flags & HELPER_KILL;
 	struct authority_answer said;

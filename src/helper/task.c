@@ -33,7 +33,10 @@ static struct outcome outcome_of(enum helper_status status, enum helper_step ste
 	return (struct outcome){ .status = status, .step = step, .error = -r };
 }
 
-/* What only the look for holders needs, and signals, which no worker sends. Dropping what one has can't fail. */
+/*
+ * What only the look for holders needs, and that at the client's process, and signals, which no worker sends. Dropping what
+ * one has can't fail.
+ */
 static void drop_unneeded(void)
 {
 	static const cap_value_t unneeded[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL };
@@ -97,12 +100,16 @@ static enum transition_reset choose_reset(uint32_t flags, enum policy_reset want
 	return wanted == POLICY_RESET_REQUIRE ? TRANSITION_RESET : TRANSITION_RESET_IF_POSSIBLE;
 }
 
-/* The device that is to be moved is in the report; the one that it is moved for, if that is another, only looked at. */
-static void judge(const struct task *task, struct worker_report *report)
+static void report_answer(const struct authority_answer *answer, struct worker_report *report)
 {
-	const struct authority authority = { .decide = policy_decide,
-					     .policy = task->policy,
-					     .client_socket = task->client_socket };
+	report->outcome = outcome_of(answer->status, HELPER_STEP_NONE, -answer->error);
+	memcpy(report->reason, answer->reason, sizeof(report->reason));
+}
+
+/* The device that is to be moved is in the report; the one that it is moved for, if that is another, only looked at. */
+static void judge(const struct task *task, const struct authority *authority, const struct identity *client,
+		  struct worker_report *report)
+{
 	bool parks = task->for_address[0] != '\0';
 	struct device_facts facts, client_facts;
 	struct device_state client_snapshot;
@@ -117,24 +124,34 @@ static void judge(const struct task *task, struct worker_report *report)
 		return;
 	set_target(&report->snapshot, parks);
 	if (parks)
-		authority_judge(&authority, task->client_fd, &wanted, &moved, &answer);
+		authority_judge(authority, client, &wanted, &moved, &answer);
 	else
-		authority_judge(&authority, task->client_fd, &moved, NULL, &answer);
-	report->outcome = outcome_of(answer.status, HELPER_STEP_NONE, -answer.error);
+		authority_judge(authority, client, &moved, NULL, &answer);
+	report_answer(&answer, report);
 	report->force = answer.force;
 	report->reset = choose_reset(task->flags, answer.reset);
 	report->label = answer.label;
-	memcpy(report->reason, answer.reason, sizeof(report->reason));
 }
 
 void task_judge(void *userdata, int channel)
 {
+	const struct task *task = userdata;
+	const struct authority authority = {
+		.decide = policy_decide, .policy = task->policy, .client_socket = task->client_socket, .proc = "/proc"
+	};
+	struct identity client = IDENTITY_INIT;
+	struct authority_answer answer;
 	struct worker_report report;
+	bool identified = authority_identify(&authority, task->client_fd, &client, &answer);
 
 	memset(&report, 0, sizeof(report));
 	report.done = true;
 	drop_unneeded();
-	judge(userdata, &report);
+	if (identified)
+		judge(task, &authority, &client, &report);
+	else
+		report_answer(&answer, &report);
+	identity_clear(&client);
 	worker_say(channel, &report);
 }
 
@@ -292,6 +309,7 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	if (device_fd >= 0)
 		say_nodes(move, device_fd);
 	steps.vfio_driver = vfio_driver[0] ? vfio_driver : NULL;
+	steps.stays = move->task->flags & HELPER_STAYS;
 	transition(&steps, move->task->snapshot, ret);
 	if (transition == transition_prepare && ret->status == HELPER_OK)
 		label_prepared(move, &steps, ret);
@@ -381,9 +399,7 @@ static void make_vfs(const struct task *task, struct worker_report *report)
 		report->outcome = outcome_of(HELPER_NO_SUCH_DEVICE, HELPER_STEP_NONE, 0);
 		return;
 	}
-	subject = (struct policy_subject){ .id = &report->snapshot.id,
-					   .driver = report->snapshot.driver,
-					   .physical_function = report->snapshot.physical_function };
+	subject = authority_subject(&report->snapshot);
 	vfs_make(device.fd, task->policy, &subject, &result);
 	report->outcome = result.outcome;
 	report->n_made = result.n_made;

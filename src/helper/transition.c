@@ -246,6 +246,9 @@ static struct outcome restore_same_device(const struct transition *transition, c
 {
 	int r;
 
+	if (transition->stays && driver_is_vfio(saved->driver) && strcmp(now->driver, saved->driver) == 0)
+		return strcmp(now->driver_override, saved->driver_override) == 0 ? outcome_ok()
+										 : put_override_back(transition, saved);
 	if (is_where_it_was_moved(now->driver, saved)) {
 		r = unbind(transition, now->driver);
 		if (r < 0)

@@ -32,6 +32,7 @@ struct transition {
 	void *device;
 	const char *vfio_driver; /* prepare: where to, if it is to vfio; driver_is_vfio() must say so */
 	enum transition_reset reset; /* prepare */
+	bool stays; /* restore: what was on a vfio driver, and is, is not taken from it in between */
 	/* Called before each step, so that somebody can say where a transition is stuck. May be NULL. */
 	void (*announce)(void *userdata, enum helper_step step);
 	/*

@@ -140,6 +140,14 @@ static int deliver(struct helper_client *client, const struct helper_reply *repl
 	return 0;
 }
 
+static void end_texts(struct process_facts *facts)
+{
+	facts->unit[UNIT_NAME_MAX] = '\0';
+	facts->slice[SLICE_NAME_MAX] = '\0';
+	facts->executable[EXECUTABLE_MAX] = '\0';
+	facts->apparmor[APPARMOR_NAME_MAX] = '\0';
+}
+
 /* 1: one reply delivered; 0: none there; a negative errno: the connection is of no more use. */
 static int receive(struct helper_client *client)
 {
@@ -158,6 +166,7 @@ static int receive(struct helper_client *client)
 	reply.address[sizeof(reply.address) - 1] = '\0';
 	reply.driver[sizeof(reply.driver) - 1] = '\0';
 	reply.detail[sizeof(reply.detail) - 1] = '\0';
+	end_texts(&reply.process);
 	for (size_t i = 0; i < HELPER_HOLDERS_MAX; i++)
 		reply.holders[i].comm[HELPER_COMM_MAX - 1] = '\0';
 	if (reply.n_holders > HELPER_HOLDERS_MAX)
@@ -260,9 +269,10 @@ int helper_client_park(struct helper_client *client, int client_fd, const char *
 	return submit(client, &request, client_fd, reply, userdata);
 }
 
-int helper_client_restore(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata)
+int helper_client_restore(struct helper_client *client, uint64_t transaction, uint32_t flags, helper_reply_fn reply,
+			  void *userdata)
 {
-	struct helper_request request = { .operation = HELPER_RESTORE, .transaction = transaction };
+	struct helper_request request = { .operation = HELPER_RESTORE, .transaction = transaction, .flags = flags };
 
 	return submit(client, &request, -1, reply, userdata);
 }
@@ -299,6 +309,13 @@ int helper_client_signal(struct helper_client *client, int client_fd, uint64_t t
 	struct helper_request request = { .operation = HELPER_SIGNAL, .transaction = transaction, .flags = flags };
 
 	memcpy(request.digest, digest, DIGEST_SIZE);
+	return submit(client, &request, client_fd, reply, userdata);
+}
+
+int helper_client_identify(struct helper_client *client, int client_fd, helper_reply_fn reply, void *userdata)
+{
+	struct helper_request request = { .operation = HELPER_IDENTIFY };
+
 	return submit(client, &request, client_fd, reply, userdata);
 }
 

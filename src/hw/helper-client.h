@@ -42,7 +42,8 @@ int helper_client_prepare(struct helper_client *client, int client_fd, const cha
 			  const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
 int helper_client_park(struct helper_client *client, int client_fd, const char *address, const char *for_address,
 		       const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
-int helper_client_restore(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
+int helper_client_restore(struct helper_client *client, uint64_t transaction, uint32_t flags, helper_reply_fn reply,
+			  void *userdata);
 int helper_client_next(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
 /* When it is answered, the reply's transaction is the one that was asked for. */
 int helper_client_holders(struct helper_client *client, uint64_t transaction, helper_reply_fn reply, void *userdata);
@@ -51,6 +52,8 @@ int helper_client_signal(struct helper_client *client, int client_fd, uint64_t t
 			 const uint8_t digest[DIGEST_SIZE], uint32_t flags, helper_reply_fn reply, void *userdata);
 int helper_client_make_vfs(struct helper_client *client, const char *address, const uint8_t digest[DIGEST_SIZE],
 			   helper_reply_fn reply, void *userdata);
+/* Who is at the other end of `client_fd`: see HELPER_IDENTIFY. */
+int helper_client_identify(struct helper_client *client, int client_fd, helper_reply_fn reply, void *userdata);
 int helper_client_reload(struct helper_client *client, helper_reply_fn reply, void *userdata);
 
 /* "unbind" and so on, for messages. */

@@ -17,8 +17,9 @@
 
 #include "util/device-id.h"
 #include "util/digest.h"
+#include "util/process-facts.h"
 
-#define HELPER_VERSION 2
+#define HELPER_VERSION 3
 #define HELPER_DETAIL_MAX 128
 #define HELPER_HOLDERS_MAX 8
 #define HELPER_COMM_MAX 16
@@ -76,6 +77,12 @@ enum helper_operation {
 	 * none, or less, were made. No descriptor.
 	 */
 	HELPER_MAKE_VFS = 9,
+	/*
+	 * What rules ask of the process at the other end of the passed client socket (exactly one descriptor), beyond what the
+	 * socket itself tells. What can't be told is empty in the reply. It is for the broker's own judgement: the helper reads
+	 * it anew for its own.
+	 */
+	HELPER_IDENTIFY = 10,
 };
 
 enum helper_flag {
@@ -92,6 +99,11 @@ enum helper_flag {
 	 */
 	HELPER_LATE = 1 << 1,
 	HELPER_KILL = 1 << 2, /* SIGNAL */
+	/*
+	 * RESTORE: what was on a vfio driver before, and is on it, stays there, without an unbind: the broker knows by the
+	 * kernel module that nobody has it open and can use it.
+	 */
+	HELPER_STAYS = 1 << 3,
 };
 
 struct helper_request {
@@ -194,6 +206,7 @@ struct helper_reply {
 	uint32_t reset_done; /* PREPARE: 1 if the device was reset, as the flag asked */
 	uint32_t n_made; /* MAKE_VFS: how many there are since */
 	uint32_t reserved[2];
+	struct process_facts process; /* IDENTIFY; texts are printable */
 };
 
 #endif

@@ -191,4 +191,5 @@ const struct opener opener_iommufd = {
 	.available = iommufd_available,
 	.open = iommufd_open,
 	.reset_buses = iommufd_reset_buses,
+	.has_context = true,
 };

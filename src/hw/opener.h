@@ -73,6 +73,11 @@ struct opener {
 			   char *failed, size_t failed_size);
 	/* Whether open() may block for long (a device reset): then it is to be called from a thread. */
 	bool may_block;
+	/*
+	 * Whether what is handed out has an iommufd, whose context the kernel module can claim the groups for once it is open.
+	 * Otherwise open() itself takes the groups' DMA.
+	 */
+	bool has_context;
 };
 
 extern const struct opener opener_iommufd;

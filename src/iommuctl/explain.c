@@ -56,6 +56,8 @@ static void add_device(const struct sheet *sheet, json_object *device)
 	sheet_add(sheet, "Driver", STYLE_PLAIN, driver ? driver : "none");
 	if (reply_number(device, "numaNode") >= 0)
 		sheet_format(sheet, "NUMA node", STYLE_PLAIN, "%lld", (long long)reply_number(device, "numaNode"));
+	sheet_add(sheet, "Path", STYLE_PLAIN, reply_text(device, "path"));
+	sheet_add(sheet, "Serial number", STYLE_PLAIN, reply_text(device, "serialNumber"));
 	sheet_add(sheet, "Parent", STYLE_PLAIN, reply_text(device, "parent"));
 	add_joined(sheet, "Joined with", device, "joinedWith");
 	sheet_add(sheet, "Physical function", STYLE_PLAIN, reply_text(device, "physicalFunction"));
@@ -113,6 +115,32 @@ static void add_rule(const struct sheet *sheet, json_object *explanation)
 		sheet_add(sheet, "Rule", STYLE_PLAIN, "none fits");
 }
 
+/* Why each earlier rule did not fit, below the one that did. */
+static void add_passed_rules(const struct sheet *sheet, json_object *explanation)
+{
+	size_t n = reply_count(explanation, "passedRules");
+	int64_t more = reply_number(explanation, "morePassedRules");
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *rule = reply_item(explanation, "passedRules", i);
+		const char *file = reply_text(rule, "file"), *key = reply_text(rule, "key");
+		const char *action = reply_text(rule, "action"), *found = reply_text(rule, "found");
+		const char *wanted = reply_text(rule, "wanted");
+		const char *name = i == 0 ? "Passed over" : "";
+
+		if (!file || !key || !action || !found)
+			continue;
+		if (wanted)
+			sheet_format(sheet, name, STYLE_PLAIN, "%s:%lld (%s): %s=%s, but it is %s", file,
+				     (long long)reply_number(rule, "line"), action, key, wanted, found);
+		else
+			sheet_format(sheet, name, STYLE_PLAIN, "%s:%lld (%s): another %s than %s", file,
+				     (long long)reply_number(rule, "line"), action, key, found);
+	}
+	if (more > 0)
+		sheet_format(sheet, "", STYLE_PLAIN, "and %lld more", (long long)more);
+}
+
 static void add_explanation(const struct sheet *sheet, const char *device, json_object *explanation)
 {
 	bool allowed = reply_true(explanation, "allowed");
@@ -121,6 +149,7 @@ static void add_explanation(const struct sheet *sheet, const char *device, json_
 	sheet_add(sheet, "Answer", allowed ? STYLE_GOOD : STYLE_BAD, allowed ? "allowed" : "refused");
 	sheet_add(sheet, "Decision", STYLE_PLAIN, reply_text(explanation, "decision"));
 	add_rule(sheet, explanation);
+	add_passed_rules(sheet, explanation);
 	sheet_format(sheet, "Group", STYLE_PLAIN, "%lld", (long long)reply_number(explanation, "group"));
 	sheet_add(sheet, "Group scope", STYLE_PLAIN, reply_text(explanation, "groupScope"));
 	sheet_add(sheet, "Backend", STYLE_PLAIN, reply_text(explanation, "backend"));
@@ -128,6 +157,9 @@ static void add_explanation(const struct sheet *sheet, const char *device, json_
 	add_verdict(sheet, explanation);
 	add_bystanders(sheet, explanation);
 	sheet_add(sheet, "Consent token", STYLE_PLAIN, reply_text(explanation, "token"));
+	add_joined(sheet, "Reset set", explanation, "resetSet");
+	if (!reply_text(explanation, "resetScope"))
+		sheet_add(sheet, "Reset set", STYLE_PLAIN, "none: it can't be reset");
 	add_lines(sheet, "Plan", explanation, "plan");
 	add_lines(sheet, "Guarantees", explanation, "guarantees");
 }

@@ -34,8 +34,11 @@ static const struct verb verbs[] = {
 	  verb_status },
 	{ "monitor", "", "what happens, a line each, until it is interrupted", "With --json, an object a line.\n",
 	  OPTION_JSON, 0, 0, verb_monitor },
-	{ "policy", "check [DIRECTORY...]", "check policy files as iommud reads them",
-	  "Without a directory, those of the system are checked.\n", 0, 1, -1, verb_policy },
+	{ "policy", "check|list|test FILE [DIRECTORY...]", "check, list or test policy files as iommud reads them",
+	  "Without a directory, those of the system are read. 'check' reports all that is wrong with them; 'list' prints the\n"
+	  "rules in the order in which they are taken, and which files do not count; 'test' holds them against the decisions\n"
+	  "that FILE expects, see iommud.policy(5).\n",
+	  OPTION_JSON, 1, -1, verb_policy },
 	{ "version", "", "iommuctl's version", NULL, 0, 0, 0, verb_version },
 };
 

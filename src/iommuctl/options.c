@@ -44,7 +44,8 @@ static const struct option_info {
 } infos[] = {
 	{ "json", KEY_JSON, optional_argument, OPTION_JSON, "--json[=pretty|short|off]", "print JSON" },
 	{ "no-legend", KEY_NO_LEGEND, no_argument, OPTION_LEGEND, "--no-legend", "no headings, no remarks" },
-	{ "as", KEY_AS, required_argument, OPTION_AS, "--as=USER[:GROUP]", "ask for somebody else (for root)" },
+	{ "as", KEY_AS, required_argument, OPTION_AS, "--as=USER[:GROUP][@CONTEXT]",
+	  "ask for somebody else (for root)" },
 	{ "backend", KEY_BACKEND, required_argument, OPTION_BACKEND, "--backend=auto|iommufd|legacy",
 	  "the kernel interface to be handed out" },
 	{ "consent", KEY_CONSENT, required_argument, OPTION_CONSENT, "--consent=TOKEN",

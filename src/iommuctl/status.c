@@ -94,7 +94,24 @@ static void print_daemon(const struct options *options, json_object *info)
 	puts(" answers.");
 }
 
-static int print_json(const struct options *options, json_object *info, json_object *leases)
+/* What holds without it is in the manual; what does not, an administrator should see. */
+static void print_module(const struct options *options, json_object *status)
+{
+	json_object *module = reply_object(status, "kernelModule");
+
+	if (options->no_legend || !module)
+		return;
+	printf("Kernel module: %s (KernelModule=", reply_true(module, "loaded") ? "in use" : "not in use");
+	terminal_print(stdout, false, STYLE_PLAIN, reply_text(module, "use"));
+	puts(")");
+	for (size_t i = 0; i < reply_count(status, "weaknesses"); i++) {
+		fputs("  ", stdout);
+		terminal_print(stdout, false, STYLE_PLAIN, reply_item_text(status, "weaknesses", i));
+		puts("");
+	}
+}
+
+static int print_json(const struct options *options, json_object *info, json_object *status, json_object *leases)
 {
 	_cleanup_object_ json_object *object = json_object_new_object();
 
@@ -103,6 +120,7 @@ static int print_json(const struct options *options, json_object *info, json_obj
 		return EXIT_FAILED;
 	}
 	json_object_object_add(object, "daemon", json_object_get(info));
+	json_object_object_add(object, "status", json_object_get(status));
 	json_object_object_add(object, "leases", json_object_get(leases));
 	reply_print(options, object);
 	return EXIT_DONE;
@@ -111,17 +129,20 @@ static int print_json(const struct options *options, json_object *info, json_obj
 int verb_status(const struct options *options, int n_arguments, char **arguments)
 {
 	_cleanup_connection_ struct iommud *connection = NULL;
-	_cleanup_object_ json_object *info = NULL, *leases = NULL;
+	_cleanup_object_ json_object *info = NULL, *status = NULL, *leases = NULL;
 	int code = connect_daemon(options, &connection);
 
 	if (code == EXIT_DONE)
 		code = reply_call(connection, "org.varlink.service.GetInfo", NULL, &info);
 	if (code == EXIT_DONE)
+		code = reply_call(connection, "io.iommud.GetStatus", NULL, &status);
+	if (code == EXIT_DONE)
 		code = reply_collect(connection, "io.iommud.ListLeases", "lease", &leases);
 	if (code != EXIT_DONE)
 		return code;
 	if (options->json != JSON_OFF)
-		return print_json(options, info, leases);
+		return print_json(options, info, status, leases);
 	print_daemon(options, info);
+	print_module(options, status);
 	return print_leases(options, leases);
 }

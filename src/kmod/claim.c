@@ -32,84 +32,6 @@ void claim_tell(struct claim *claim, u32 type, const struct device *dev, const c
 	listeners_tell(&event);
 }
 
-/* ---- members ---- */
-
-struct member *claim_find_member(struct claim *claim, const struct device *dev)
-{
-	struct member *member;
-
-	list_for_each_entry(member, &claim->members, link) if (member->dev == dev) return member;
-	return NULL;
-}
-
-struct member *claim_add_member(struct claim *claim, struct device *dev)
-{
-	struct member *member = kzalloc(sizeof(*member), GFP_KERNEL);
-
-	if (!member)
-		return NULL;
-	member->dev = get_device(dev);
-	list_add_tail(&member->link, &claim->members);
-	return member;
-}
-
-#ifdef IOMMUD_HAVE_DEVICE_CLAIM
-
-int member_own_dma(struct claim *claim, struct member *member)
-{
-	int r = iommu_device_claim_dma_owner(member->dev, claim->context ? claim->context->owner : claim);
-
-	member->owns_dma = r == 0;
-	return r;
-}
-
-static void member_release_dma(struct claim *claim, struct member *member)
-{
-	if (member->owns_dma)
-		iommu_device_release_dma_owner(member->dev);
-	member->owns_dma = false;
-}
-
-#else
-
-/* Linux 6.1 knows groups only: the first member stands for all. */
-int member_own_dma(struct claim *claim, struct member *member)
-{
-	int r;
-
-	if (!list_is_first(&member->link, &claim->members))
-		return 0;
-	r = iommu_group_claim_dma_owner(claim->group, claim);
-	member->owns_dma = r == 0;
-	return r;
-}
-
-static void member_release_dma(struct claim *claim, struct member *member)
-{
-	struct member *heir;
-
-	if (!member->owns_dma)
-		return;
-	member->owns_dma = false;
-	if (list_is_singular(&claim->members)) {
-		iommu_group_release_dma_owner(claim->group);
-		return;
-	}
-	heir = list_is_first(&member->link, &claim->members) ? list_next_entry(member, link)
-							     : list_first_entry(&claim->members, struct member, link);
-	heir->owns_dma = true;
-}
-
-#endif
-
-void member_drop(struct claim *claim, struct member *member)
-{
-	member_release_dma(claim, member);
-	list_del(&member->link);
-	put_device(member->dev);
-	kfree(member);
-}
-
 static void drop_all(struct claim *claim)
 {
 	while (!list_empty(&claim->members)) {
@@ -128,8 +50,9 @@ static int add_member(struct device *dev, void *userdata)
 }
 
 /* Nobody can bind or unbind it while its lock is held; who holds it now may do so for long. */
-static int check_driver(const struct claim *claim, struct device *dev)
+static int check_driver(const struct claim *claim, struct member *member)
 {
+	struct device *dev = member->dev;
 	int r = 0;
 
 	if (!device_is_known(dev))
@@ -140,20 +63,21 @@ static int check_driver(const struct claim *claim, struct device *dev)
 		r = -EBUSY;
 	if (!dev->driver && (claim->flags & IOMMUD_CLAIM_SINGLETON))
 		r = -EBUSY;
+	member->on_vfio = dev->driver && driver_is_vfio(dev->driver->name);
 	device_unlock(dev);
 	return r;
 }
 
 static int check_members(const struct claim *claim)
 {
-	const struct member *member;
+	struct member *member;
 	int r;
 
 	if ((claim->flags & IOMMUD_CLAIM_SINGLETON) && !list_is_singular(&claim->members))
 		return -EBUSY;
 	list_for_each_entry(member, &claim->members, link)
 	{
-		r = check_driver(claim, member->dev);
+		r = check_driver(claim, member);
 		if (r)
 			return r;
 	}
@@ -162,19 +86,9 @@ static int check_members(const struct claim *claim)
 
 static int own_members(struct claim *claim)
 {
-	struct member *member;
-	int r;
-
-	if (claim->flags & IOMMUD_CLAIM_DENY_ONLY) {
-		claim->state = CLAIM_DENYING;
-		return 0;
-	}
-	list_for_each_entry(member, &claim->members, link)
-	{
-		r = member_own_dma(claim, member);
-		if (r)
-			return r;
-	}
+	if (!(claim->flags & IOMMUD_CLAIM_DENY_ONLY))
+		return members_own_dma(claim);
+	claim->state = CLAIM_DENYING;
 	return 0;
 }
 
@@ -218,7 +132,7 @@ static int claim_begin(struct claim *claim, int iommufd)
 	return r ?: own_members(claim);
 }
 
-static void claim_free(struct claim *claim)
+void claim_free(struct claim *claim)
 {
 	drop_all(claim);
 	context_put(claim->context);
@@ -228,76 +142,33 @@ static void claim_free(struct claim *claim)
 	kfree(claim);
 }
 
-/* ---- the descriptor ---- */
-
-static ssize_t claim_read(struct file *file, char __user *buffer, size_t size, loff_t *offset)
+void claim_release_dma(struct claim *claim)
 {
-	struct claim *claim = file->private_data;
-
-	return ring_read(&claim->ring, buffer, size, file->f_flags & O_NONBLOCK, &claim->ended);
+	members_release_dma(claim);
+	context_put(claim->context);
+	claim->context = NULL;
 }
 
-static __poll_t claim_poll(struct file *file, poll_table *table)
+bool claim_park(struct claim *claim)
 {
-	struct claim *claim = file->private_data;
-
-	return ring_poll(&claim->ring, file, table) | (READ_ONCE(claim->ended) ? EPOLLHUP | EPOLLIN : 0);
+	if (claim->state == CLAIM_OWNING && !claim->context)
+		return true;
+	if (claim->context)
+		claim_release_dma(claim);
+	claim->state = members_own_dma(claim) ? CLAIM_DENYING : CLAIM_OWNING;
+	return claim->state == CLAIM_OWNING;
 }
 
-static int claim_release(struct inode *inode, struct file *file)
+void claim_end(struct claim *claim, u32 why)
 {
-	struct claim *claim = file->private_data;
-
-	mutex_lock(&claims_lock);
-	list_del(&claim->link);
-	trace_iommud_release(iommu_group_id(claim->group), claim->device);
-	claim_free(claim);
-	mutex_unlock(&claims_lock);
-	return 0;
+	claim_tell(claim, why, NULL, NULL, 0);
+	drop_all(claim);
+	context_put(claim->context);
+	claim->context = NULL;
+	claim->state = CLAIM_ENDED;
+	WRITE_ONCE(claim->ended, true);
+	wake_up_interruptible(&claim->ring.readers);
 }
-
-static long claim_handoff(struct claim *claim, unsigned long arg)
-{
-	struct iommud_handoff request;
-	struct member *member;
-	u32 size;
-	int r;
-
-	if (get_user(size, (u32 __user *)arg))
-		return -EFAULT;
-	if (size < sizeof(request))
-		return -EINVAL;
-	r = copy_struct_from_user(&request, sizeof(request), (void __user *)arg, size);
-	if (r)
-		return r;
-	if (request.flags)
-		return -EINVAL;
-	mutex_lock(&claims_lock);
-	if (claim->state == CLAIM_OWNING) {
-		list_for_each_entry(member, &claim->members, link) member_release_dma(claim, member);
-		context_put(claim->context);
-		claim->context = NULL;
-		claim->state = CLAIM_DENYING;
-	}
-	r = claim->state == CLAIM_ENDED ? -ENODEV : 0;
-	mutex_unlock(&claims_lock);
-	return r;
-}
-
-static long claim_ioctl(struct file *file, unsigned int command, unsigned long arg)
-{
-	return command == IOMMUD_IOC_HANDOFF ? claim_handoff(file->private_data, arg) : -ENOTTY;
-}
-
-static const struct file_operations claim_fops = {
-	.owner = THIS_MODULE,
-	.read = claim_read,
-	.poll = claim_poll,
-	.unlocked_ioctl = claim_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.release = claim_release,
-	.llseek = noop_llseek,
-};
 
 /* ---- CLAIM ---- */
 
@@ -417,17 +288,20 @@ int claim_open(const struct iommud_claim *request)
 	return fd;
 }
 
-/* ---- iommufds that nobody has any more ---- */
+/* ---- claims that end by themselves ---- */
 
-static void claim_end(struct claim *claim)
+bool claim_has_vfio(const struct claim *claim)
 {
-	claim_tell(claim, IOMMUD_EVENT_CONTEXT_GONE, NULL, NULL, 0);
-	drop_all(claim);
-	context_put(claim->context);
-	claim->context = NULL;
-	claim->state = CLAIM_ENDED;
-	WRITE_ONCE(claim->ended, true);
-	wake_up_interruptible(&claim->ring.readers);
+	const struct member *member;
+
+	list_for_each_entry(member, &claim->members, link) if (member->on_vfio) return true;
+	return false;
+}
+
+void claim_end_if_unbound(struct claim *claim)
+{
+	if (claim->given_back && claim->state != CLAIM_ENDED && !claim_has_vfio(claim))
+		claim_end(claim, IOMMUD_EVENT_LET_GO);
 }
 
 static void watch_contexts(struct work_struct *work)
@@ -440,10 +314,12 @@ static void watch_contexts(struct work_struct *work)
 	{
 		if (!claim->context)
 			continue;
-		if (context_is_abandoned(claim->context))
-			claim_end(claim);
-		else
+		if (!context_is_abandoned(claim->context))
 			again = true;
+		else if (claim->given_back && claim_park(claim))
+			claim_tell(claim, IOMMUD_EVENT_PARKED, NULL, NULL, 0);
+		else
+			claim_end(claim, IOMMUD_EVENT_CONTEXT_GONE);
 	}
 	mutex_unlock(&claims_lock);
 	if (again)

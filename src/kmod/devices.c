@@ -76,15 +76,17 @@ void device_deny(struct device *dev)
 	char present[IOMMUD_DRIVER_MAX];
 
 	copy_override(dev, present);
-	if (!*present && set_override(dev, OVERRIDE_DENIED))
+	if (!*present && set_override(dev, IOMMUD_OVERRIDE_DENIED))
 		dev_warn(dev, "iommud: its driver_override can't be set; a driver is taken off when it comes\n");
 }
 
-void device_allow(struct device *dev)
+bool device_allow(struct device *dev)
 {
 	char present[IOMMUD_DRIVER_MAX];
 
 	copy_override(dev, present);
-	if (!strcmp(present, OVERRIDE_DENIED))
-		set_override(dev, "");
+	if (strcmp(present, IOMMUD_OVERRIDE_DENIED))
+		return false;
+	set_override(dev, "");
+	return true;
 }

@@ -10,8 +10,10 @@
 #include "iommud.h"
 
 /* The vfio drivers that others build upon are known by their names' ends: "mlx5_vfio_pci" and its like. */
-static const char *const builtin[] = { "vfio-pci", "vfio-platform", "pci-stub", "pcieport" };
+static const char *const vfio[] = { "vfio-pci", "vfio-platform" };
 static const char variant_end[] = "_vfio_pci";
+/* Without DMA of their own. */
+static const char *const harmless[] = { "pci-stub", "pcieport" };
 
 bool driver_manages_dma(const struct device *dev, struct device_driver *driver)
 {
@@ -20,15 +22,18 @@ bool driver_manages_dma(const struct device *dev, struct device_driver *driver)
 	return to_platform_driver(driver)->driver_managed_dma;
 }
 
-bool driver_is_builtin(const char *name)
+bool driver_is_vfio(const char *name)
 {
 	size_t length = strlen(name), end = sizeof(variant_end) - 1;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(builtin); i++)
-		if (!strcmp(builtin[i], name))
-			return true;
+	if (match_string(vfio, ARRAY_SIZE(vfio), name) >= 0)
+		return true;
 	return length > end && !strcmp(name + length - end, variant_end);
+}
+
+bool driver_is_builtin(const char *name)
+{
+	return driver_is_vfio(name) || match_string(harmless, ARRAY_SIZE(harmless), name) >= 0;
 }
 
 static bool is_named(const struct claim *claim, const char *name)

@@ -78,13 +78,14 @@ static bool is_claimed(const struct device *dev)
 	return found;
 }
 
-/* Unless another claim has it. */
+/* Unless another claim has it. A driver that it was denied when it came is looked for now. */
 static void allow_again(struct work_struct *work)
 {
 	struct errand *errand = container_of(work, struct errand, work);
+	struct device *dev = errand->dev;
 
-	if (!is_claimed(errand->dev))
-		device_allow(errand->dev);
+	if (!is_claimed(dev) && device_allow(dev) && device_attach(dev) < 0)
+		dev_warn(dev, "iommud: no driver can be bound to it again\n");
 	end_errand(errand);
 }
 
@@ -142,14 +143,17 @@ static void on_bound(struct device *dev)
 {
 	struct device_driver *driver = dev->driver; /* its lock is held */
 	bool refused = false;
+	struct member *member;
 	struct claim *claim;
 
 	mutex_lock(&claims_lock);
 	list_for_each_entry(claim, &claims, link)
 	{
-		if (claim->state == CLAIM_ENDED || !claim_find_member(claim, dev))
+		member = claim->state == CLAIM_ENDED ? NULL : claim_find_member(claim, dev);
+		if (!member)
 			continue;
 		if (driver_is_allowed(claim, dev, driver)) {
+			member->on_vfio = !claim->given_back && driver_is_vfio(driver->name);
 			claim_tell(claim, IOMMUD_EVENT_BOUND, dev, driver->name, 0);
 		} else {
 			claim_tell(claim, IOMMUD_EVENT_REFUSED, dev, driver->name, 0);
@@ -164,11 +168,19 @@ static void on_bound(struct device *dev)
 
 static void on_unbound(struct device *dev)
 {
+	struct member *member;
 	struct claim *claim;
 
 	mutex_lock(&claims_lock);
-	list_for_each_entry(claim, &claims, link) if (claim->state != CLAIM_ENDED && claim_find_member(claim, dev))
+	list_for_each_entry(claim, &claims, link)
+	{
+		member = claim->state == CLAIM_ENDED ? NULL : claim_find_member(claim, dev);
+		if (!member)
+			continue;
 		claim_tell(claim, IOMMUD_EVENT_UNBOUND, dev, NULL, 0);
+		member->on_vfio = false;
+		claim_end_if_unbound(claim);
+	}
 	mutex_unlock(&claims_lock);
 }
 
@@ -186,6 +198,7 @@ static void on_removed(struct device *dev)
 			continue;
 		claim_tell(claim, IOMMUD_EVENT_REMOVED, dev, NULL, 0);
 		member_drop(claim, member);
+		claim_end_if_unbound(claim);
 	}
 	mutex_unlock(&claims_lock);
 }

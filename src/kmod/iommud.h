@@ -67,19 +67,22 @@ extern struct list_head claims;
 enum claim_state {
 	CLAIM_OWNING, /* the group's DMA is the context's, or nobody's, and drivers are kept off */
 	CLAIM_DENYING, /* without DMA: drivers are kept off only */
-	CLAIM_ENDED, /* nobody has the iommufd any more: everything was let go, the descriptor is open still */
+	CLAIM_ENDED, /* nobody has the iommufd, or no VFIO driver a member, any more: all was let go, the descriptor is open */
 };
 
 struct member {
 	struct list_head link;
 	struct device *dev;
+	struct iommu_group *group; /* with a reference; not the claim's, if it came back to a locked slot */
 	bool owns_dma;
+	bool on_vfio; /* it is on a driver of VFIO's; since GIVE_BACK: it has been on it all the time */
 };
 
 /* Everything but the ring is under claims_lock. */
 struct claim {
 	struct list_head link;
 	enum claim_state state;
+	bool given_back; /* it ends by itself when nothing of it is on VFIO any more */
 	bool ended; /* for who reads without the lock */
 	u32 flags;
 	struct iommu_group *group;
@@ -98,13 +101,35 @@ struct claim {
 int claim_open(const struct iommud_claim *request);
 /* Tells the claim's reader and all listeners. */
 void claim_tell(struct claim *claim, u32 type, const struct device *dev, const char *driver, u32 error);
+/* Lets everything go; the descriptor stays open, and says why. */
+void claim_end(struct claim *claim, u32 why);
+/* Also frees it. */
+void claim_free(struct claim *claim);
+/* Lets DMA and iommufd go, and keeps the members. */
+void claim_release_dma(struct claim *claim);
+/* True: nobody has the DMA, and nobody can get it. False: somebody has it, a container or another context. */
+bool claim_park(struct claim *claim);
+/* Whether a member is on VFIO, as struct member says. */
+bool claim_has_vfio(const struct claim *claim);
+/* Ends one that was given back when nothing of it is on VFIO any more as it was; others stay. */
+void claim_end_if_unbound(struct claim *claim);
+void claims_exit(void);
+
+/* ---- claim-file.c ---- */
+
+extern const struct file_operations claim_fops;
+
+/* ---- members.c ---- */
+
 struct member *claim_find_member(struct claim *claim, const struct device *dev);
 struct member *claim_add_member(struct claim *claim, struct device *dev); /* NULL: out of memory */
 /* -EPERM: somebody else's. */
 int member_own_dma(struct claim *claim, struct member *member);
+/* All or none. */
+int members_own_dma(struct claim *claim);
+void members_release_dma(struct claim *claim);
 /* Lets its DMA go and forgets it. */
 void member_drop(struct claim *claim, struct member *member);
-void claims_exit(void);
 
 /* ---- devices.c ---- */
 
@@ -115,17 +140,18 @@ bool device_is_known(const struct device *dev);
 /* 0: not on PCI. Never 0 of a PCI device. */
 u32 device_slot(const struct device *dev);
 /*
- * No driver is called so: a device with this driver_override gets none. Both take the device's lock. Deny leaves an override
- * alone that somebody has set, allow one that is not ours.
+ * A device with IOMMUD_OVERRIDE_DENIED gets no driver. Both take the device's lock. Deny leaves an override
+ * alone that somebody has set, allow one that is not ours: then it returns false.
  */
-#define OVERRIDE_DENIED "iommud-denied"
 void device_deny(struct device *dev);
-void device_allow(struct device *dev);
+bool device_allow(struct device *dev);
 
 /* ---- drivers.c ---- */
 
 bool driver_manages_dma(const struct device *dev, struct device_driver *driver);
 bool driver_is_builtin(const char *name);
+/* One that hands devices to user space. */
+bool driver_is_vfio(const char *name);
 bool driver_is_allowed(const struct claim *claim, const struct device *dev, struct device_driver *driver);
 /* The caller's names: each ends in a NUL, none is empty, IOMMUD_DRIVERS_MAX at most. */
 bool driver_names_are_valid(const char *names, size_t size);

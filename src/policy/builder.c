@@ -7,8 +7,11 @@
 
 #include <errno.h>
 
+#include "policy/contradiction.h"
 #include "policy/coverage.h"
+#include "policy/index.h"
 #include "policy/labels.h"
+#include "policy/marks.h"
 #include "policy/parser.h"
 #include "util/cleanup.h"
 
@@ -46,12 +49,19 @@ void builder_parse(struct builder *builder, int file, const char *name, const ch
 
 static int finish(struct builder *builder, struct policy_report *report)
 {
-	int r = policy_index_clients(builder->policy);
+	int r = policy_index_rules(builder->policy);
 
+	if (r == 0)
+		r = policy_index_clients(builder->policy);
 	if (r < 0)
 		return r;
 	digest_end(&builder->digest, builder->policy->digest);
-	policy_warn_of_covered(builder->policy, &builder->report);
+	/* A pool that seems to be missing may be in what could not be read. */
+	if (builder->report.n_errors == 0) {
+		policy_check_pools(builder->policy, &builder->report);
+		report_empty_pools(builder->policy, &builder->report);
+	}
+	report_covered(builder->policy, &builder->report);
 	r = report_render(&builder->report, report);
 	if (r < 0)
 		return r;

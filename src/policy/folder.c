@@ -122,13 +122,19 @@ static int compare_entries(const void *left_pointer, const void *right_pointer)
 	return r ? r : (left->folder > right->folder) - (left->folder < right->folder);
 }
 
+void folder_list_sort(struct folder_list *list)
+{
+	if (list->n > 0)
+		qsort(list->entries, list->n, sizeof(list->entries[0]), compare_entries);
+}
+
 void folder_list_resolve(struct folder_list *list)
 {
 	size_t kept = 0;
 
+	folder_list_sort(list);
 	if (list->n == 0)
 		return;
-	qsort(list->entries, list->n, sizeof(list->entries[0]), compare_entries);
 	for (size_t i = 1; i < list->n; i++) {
 		if (strcmp(list->entries[i].name, list->entries[kept].name) == 0)
 			free(list->entries[i].name);

@@ -29,7 +29,9 @@ int folder_open(const char *path, bool any_owner, char reason[FOLDER_REASON_MAX]
 /* Adds the names of its *.policy files. 0, -ENOMEM, or -EINVAL with the reason. Leaves the descriptor open. */
 int folder_read(int fd, size_t folder, struct folder_list *list, char reason[FOLDER_REASON_MAX]);
 
-/* Puts the list in the order of names, and leaves of each name only that of the folder with the lowest index. */
+/* Puts the list in the order of names, and those of one name in the order of their folders. */
+void folder_list_sort(struct folder_list *list);
+/* The same, and leaves of each name only that of the folder with the lowest index. */
 void folder_list_resolve(struct folder_list *list);
 void folder_list_clear(struct folder_list *list);
 

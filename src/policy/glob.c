@@ -102,11 +102,11 @@ static bool match_one(const char *pattern, char c)
 	return *pattern == c;
 }
 
-bool glob_match(const char *pattern, const char *text)
+bool glob_match_length(const char *pattern, const char *text, size_t length)
 {
-	const char *star = NULL, *mark = NULL;
+	const char *star = NULL, *mark = NULL, *end = text + length;
 
-	while (*text) {
+	while (text < end) {
 		if (*pattern == '*') {
 			star = ++pattern;
 			mark = text;
@@ -121,4 +121,9 @@ bool glob_match(const char *pattern, const char *text)
 		}
 	}
 	return pattern[strspn(pattern, "*")] == '\0';
+}
+
+bool glob_match(const char *pattern, const char *text)
+{
+	return glob_match_length(pattern, text, strlen(text));
 }

@@ -20,5 +20,7 @@ size_t glob_min_length(const char *pattern, bool *ret_open_ended);
 
 /* Whether a well-formed pattern matches all of `text`. Takes no more than length times length steps. */
 bool glob_match(const char *pattern, const char *text);
+/* The same of the first `length` bytes of `text`, which has that many. */
+bool glob_match_length(const char *pattern, const char *text, size_t length);
 
 #endif

@@ -15,7 +15,9 @@ enum rule_section { SECTION_MATCH, SECTION_POOL, SECTION_HOST, SECTION_CLIENT, S
 struct key {
 	enum rule_section section;
 	const char *name;
-	bool list; /* items separated by blanks or commas, parsed one by one */
+	bool list; /* items separated by blanks or commas, parsed one by one; of a condition each may be negated by `!` */
+	bool commas; /* a list whose items may have commas in them: only blanks separate */
+	bool may_be_unknown; /* of a condition: there are devices or clients of which nobody tells */
 	/* One of the two. */
 	int (*parse_item)(const char *text, struct item *ret, struct complaint *complaint);
 	int (*parse_value)(const char *text, struct rule *rule, struct complaint *complaint);
@@ -31,6 +33,9 @@ enum rule_section find_section(const char *name, struct complaint *complaint);
 
 /* The key without which the section says nothing, N_KEYS: any will do. */
 enum rule_key section_needs(enum rule_section section);
+
+/* One item of a condition, of all keys alike: `!` before it excludes what fits it. As the functions of values.h. */
+int key_parse_item(enum rule_key key, const char *text, struct item *ret, struct complaint *complaint);
 
 /* The key of this name in the section, or N_KEYS with a complaint that has the nearest name, or the right section. */
 enum rule_key find_key(enum rule_section section, const char *name, struct complaint *complaint);

@@ -10,14 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/match.h"
+#include "policy/cover.h"
+#include "policy/index-internal.h"
 
 #define EVERYBODY 0 /* index in policy::client_kinds */
 
 static bool client_covers(const struct rule *wide, const struct rule *narrow)
 {
 	for (enum rule_key key = FIRST_CLIENT_CONDITION; key < N_CONDITIONS; key++)
-		if (!condition_covers(&wide->conditions[key], &narrow->conditions[key]))
+		if (!condition_covers(key, &wide->conditions[key], &narrow->conditions[key]))
 			return false;
 	return true;
 }
@@ -29,16 +30,62 @@ static bool is_for_everybody(const struct rule *rule)
 	return client_covers(rule, &anybody);
 }
 
-static size_t find_kind(const struct policy *policy, const struct rule *rule)
+/* The same for all rules that mean the same clients: in whatever order, and however often, the items stand. */
+static uint64_t hash_client(const struct rule *rule)
 {
+	uint64_t hash = 0;
+
+	for (enum rule_key key = FIRST_CLIENT_CONDITION; key < N_CONDITIONS; key++) {
+		const struct condition *condition = &rule->conditions[key];
+		uint64_t low = UINT64_MAX, high = 0;
+
+		for (size_t i = 0; i < condition->n; i++) {
+			uint64_t item = index_hash_item(key, &condition->items[i]);
+
+			low = item < low ? item : low;
+			high = item > high ? item : high;
+		}
+		if (condition_is_any(condition))
+			continue;
+		hash = (hash ^ low) * 0x100000001b3 + high;
+	}
+	return hash;
+}
+
+/* Kinds by the hash of their rules' [Client]: open addressing, at most half full; EVERYBODY: this place is free. */
+struct kind_table {
+	size_t *kinds;
+	size_t mask;
+};
+
+static int kind_table_make(struct kind_table *table, size_t n_rules)
+{
+	size_t n = 16;
+
+	while (n < 2 * n_rules)
+		n *= 2;
+	table->kinds = reallocarray(NULL, n, sizeof(table->kinds[0]));
+	if (!table->kinds)
+		return -ENOMEM;
+	memset(table->kinds, 0, n * sizeof(table->kinds[0]));
+	table->mask = n - 1;
+	return 0;
+}
+
+/* The kind that the rule is of, which may be one that is to be added. */
+static size_t find_kind(const struct policy *policy, const struct kind_table *table, const struct rule *rule)
+{
+	size_t i;
+
 	if (is_for_everybody(rule))
 		return EVERYBODY;
-	for (size_t i = EVERYBODY + 1; i < policy->n_client_kinds; i++) {
-		const struct rule *known = &policy->rules[policy->client_kinds[i].first_rule];
+	for (i = hash_client(rule) & table->mask; table->kinds[i] != EVERYBODY; i = (i + 1) & table->mask) {
+		const struct rule *known = &policy->rules[policy->client_kinds[table->kinds[i]].first_rule];
 
 		if (client_covers(known, rule) && client_covers(rule, known))
-			return i;
+			return table->kinds[i];
 	}
+	table->kinds[i] = policy->n_client_kinds;
 	return policy->n_client_kinds;
 }
 
@@ -83,13 +130,18 @@ static bool find_difference(const struct policy *policy)
 
 int policy_index_clients(struct policy *policy)
 {
+	struct kind_table table;
+
 	policy->client_kinds = reallocarray(NULL, policy->n_rules + 1, sizeof(policy->client_kinds[0]));
 	if (!policy->client_kinds)
 		return -ENOMEM;
 	policy->client_kinds[EVERYBODY] = (struct client_kind){ .first_rule = NO_RULE, .last_rule = NO_RULE };
 	policy->n_client_kinds = 1;
+	if (kind_table_make(&table, policy->n_rules) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < policy->n_rules; i++)
-		append_to_kind(policy, find_kind(policy, &policy->rules[i]), i);
+		append_to_kind(policy, find_kind(policy, &table, &policy->rules[i]), i);
+	free(table.kinds);
 	policy->labels_differ = find_difference(policy);
 	return 0;
 }
@@ -113,11 +165,11 @@ static const struct rule *find_allowing(const struct policy *policy, size_t kind
 	struct question question;
 	size_t i;
 
-	question_init(&question, member, NULL);
+	question_init(&question, policy, member, NULL);
 	while ((i = take_lower(policy, &own, &everybody)) != NO_RULE) {
 		const struct rule *rule = &policy->rules[i];
 
-		if (rule_fits_device(rule, &question))
+		if (rule_decides(rule, rule_fits_device(rule, &question).fit))
 			return rule->action == POLICY_ALLOW ? rule : NULL;
 	}
 	return NULL;

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/glob.h"
 #include "policy/match.h"
+#include "policy/nearest.h"
 
 void mark_clear(struct mark *mark)
 {
@@ -66,6 +68,12 @@ int policy_add_mark(struct policy *policy, const struct rule *rule)
 	return 0;
 }
 
+/* What is not known puts no device into a pool, and gives it no virtual functions. */
+static bool mark_fits(const struct mark *mark, const struct question *question)
+{
+	return match_fits_device(mark->match, question).fit == FIT_YES;
+}
+
 bool policy_pool_exists(const struct policy *policy, const char *pool)
 {
 	for (size_t i = 0; i < policy->n_marks; i++)
@@ -78,11 +86,11 @@ bool policy_pool_contains(const struct policy *policy, const char *pool, const s
 {
 	struct question question;
 
-	question_init(&question, subject, NULL);
+	question_init(&question, policy, subject, NULL);
 	for (size_t i = 0; i < policy->n_marks; i++) {
 		const struct mark *mark = &policy->marks[i];
 
-		if (mark->pool && strcmp(mark->pool, pool) == 0 && match_fits_device(mark->match, &question))
+		if (mark->pool && strcmp(mark->pool, pool) == 0 && mark_fits(mark, &question))
 			return true;
 	}
 	return false;
@@ -94,8 +102,7 @@ static bool is_repeated(const struct policy *policy, size_t index, const struct 
 	for (size_t i = 0; i < index; i++) {
 		const struct mark *mark = &policy->marks[i];
 
-		if (mark->pool && strcmp(mark->pool, policy->marks[index].pool) == 0 &&
-		    match_fits_device(mark->match, question))
+		if (mark->pool && strcmp(mark->pool, policy->marks[index].pool) == 0 && mark_fits(mark, question))
 			return true;
 	}
 	return false;
@@ -105,12 +112,12 @@ const char *policy_next_pool(const struct policy *policy, const struct policy_su
 {
 	struct question question;
 
-	question_init(&question, subject, NULL);
+	question_init(&question, policy, subject, NULL);
 	while (*cursor < policy->n_marks) {
 		size_t i = (*cursor)++;
 		const struct mark *mark = &policy->marks[i];
 
-		if (mark->pool && match_fits_device(mark->match, &question) && !is_repeated(policy, i, &question))
+		if (mark->pool && mark_fits(mark, &question) && !is_repeated(policy, i, &question))
 			return mark->pool;
 	}
 	return NULL;
@@ -123,15 +130,75 @@ unsigned int policy_num_vfs(const struct policy *policy, const struct policy_sub
 
 	if (subject->physical_function && subject->physical_function[0])
 		return 0;
-	question_init(&question, subject, NULL);
+	question_init(&question, policy, subject, NULL);
 	for (size_t i = 0; i < policy->n_marks; i++) {
 		const struct mark *mark = &policy->marks[i];
 
-		if (mark->num_vfs && match_fits_device(mark->match, &question)) {
+		if (mark->num_vfs && mark_fits(mark, &question)) {
 			*file = policy->files[mark->file];
 			*line = mark->line;
 			return mark->num_vfs;
 		}
 	}
 	return 0;
+}
+
+/* Whether the item can fit a pool that there is; otherwise the nearest name is looked for. */
+static bool names_pool(const struct policy *policy, const struct item *item, struct nearest *nearest)
+{
+	if (item->kind != ITEM_EXACT && item->kind != ITEM_GLOB)
+		return true;
+	nearest_begin(nearest, item->text);
+	for (size_t i = 0; i < policy->n_marks; i++) {
+		const char *pool = policy->marks[i].pool;
+
+		if (!pool)
+			continue;
+		if (item->kind == ITEM_GLOB ? glob_match(item->text, pool) : strcmp(item->text, pool) == 0)
+			return true;
+		nearest_offer(nearest, pool);
+	}
+	return false;
+}
+
+static void check_condition(const struct policy *policy, const struct condition *condition, unsigned int file,
+			    struct report *report)
+{
+	for (size_t i = 0; i < condition->n; i++) {
+		const struct item *item = &condition->items[i];
+		struct report_place place = {
+			.path = policy->files[file], .order = file + 1, .line = item->line, .column = item->column
+		};
+		struct nearest nearest;
+
+		if (names_pool(policy, item, &nearest))
+			continue;
+		if (nearest_get(&nearest))
+			report_error(report, &place, "no [Pool] has the name '%.*s'; did you mean '%s'?",
+				     quote_length(item->text), item->text, nearest_get(&nearest));
+		else
+			report_error(report, &place, "no [Pool] has the name '%.*s'", quote_length(item->text),
+				     item->text);
+	}
+}
+
+/* Whether the mark is of the same run as a rule, which has the same [Match]. */
+static bool has_rule(const struct policy *policy, const struct mark *mark)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		if (policy->rules[i].file == mark->file && policy->rules[i].line == mark->line)
+			return true;
+	return false;
+}
+
+void policy_check_pools(const struct policy *policy, struct report *report)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		check_condition(policy, &policy->rules[i].conditions[KEY_POOL], policy->rules[i].file, report);
+	for (size_t i = 0; i < policy->n_marks; i++) {
+		const struct mark *mark = &policy->marks[i];
+
+		if (mark->match[KEY_POOL].n > 0 && !has_rule(policy, mark))
+			check_condition(policy, &mark->match[KEY_POOL], mark->file, report);
+	}
 }

@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/contradiction.h"
 #include "policy/keys.h"
 #include "policy/marks.h"
 #include "util/cleanup.h"
 #include "util/ini.h"
 
-#define SEPARATORS " \t,"
+#define BLANKS " \t"
+#define SEPARATORS BLANKS ","
 
 struct parser {
 	struct policy *policy;
@@ -60,38 +62,14 @@ static void disorder(struct parser *parser, const struct report_place *place, co
 	parser->disordered = true;
 }
 
-/* A group of one has no bystanders: who writes of them has forgotten that groups of more are refused. */
-static void check_bystander_keys(struct parser *parser)
-{
-	static const enum rule_key keys[] = { KEY_BYSTANDERS, KEY_ALLOWED_DRIVERS };
-
-	if (parser->denies || parser->rule.scope == POLICY_WHOLE)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (!parser->key_seen[keys[i]])
-			continue;
-		parser->broken = true;
-		report_error(
-			parser->report, &parser->key_places[keys[i]],
-			"'%s' is about groups of several devices, which this rule does not admit; add GroupScope=whole",
-			rule_keys[keys[i]].name);
-	}
-}
-
 static void check_grant(struct parser *parser)
 {
-	check_bystander_keys(parser);
+	parser->broken |= report_grant_contradictions(&parser->rule, parser->denies, parser->key_seen,
+						      parser->key_places, parser->report);
 	if (!parser->need_given)
 		fail(parser, &parser->section_places[SECTION_GRANT], "[Grant] without Action=allow or Action=deny");
 	if (!parser->rule.backends && !parser->denies)
 		parser->rule.backends = POLICY_BACKEND_ANY;
-	for (enum rule_key i = KEY_ACTION + 1; i < N_KEYS && parser->denies; i++) {
-		if (!parser->key_seen[i])
-			continue;
-		parser->broken = true;
-		report_error(parser->report, &parser->key_places[i],
-			     "'%s' together with Action=deny: a deny grants nothing", rule_keys[i].name);
-	}
 }
 
 static void end_section(struct parser *parser)
@@ -105,6 +83,9 @@ static void end_section(struct parser *parser)
 	case SECTION_POOL:
 		if (!parser->need_given)
 			fail(parser, &parser->section_places[SECTION_POOL], "[Pool] without Name=, the pool's name");
+		else if (parser->rule.conditions[KEY_POOL].n > 0)
+			fail(parser, &parser->section_places[SECTION_POOL],
+			     "[Pool] behind a [Match] with Pool=: pools are not made of pools");
 		break;
 	case SECTION_HOST:
 		if (!parser->need_given)
@@ -158,6 +139,8 @@ static void end_rule(struct parser *parser)
 	end_section(parser);
 	if (parser->open && !parser->disordered)
 		check_sections(parser);
+	if (parser->open && !parser->broken)
+		parser->broken = report_match_contradictions(&parser->rule, parser->path, parser->report);
 	if (parser->open && !parser->broken && keep_rule(parser) < 0)
 		parser->report->fault = -ENOMEM;
 	rule_clear(&parser->rule);
@@ -259,16 +242,19 @@ static void on_section(void *userdata, const struct ini_place *ini_place, const 
 	parser->denies = false;
 }
 
-static int parse_text(struct parser *parser, enum rule_key key, const char *text, struct complaint *complaint)
+static int parse_text(struct parser *parser, enum rule_key key, const struct report_place *place, const char *text,
+		      struct complaint *complaint)
 {
 	struct item item = {};
 	int r;
 
 	if (rule_keys[key].parse_value)
 		return rule_keys[key].parse_value(text, &parser->rule, complaint);
-	r = rule_keys[key].parse_item(text, &item, complaint);
+	r = key_parse_item(key, text, &item, complaint);
 	if (r < 0)
 		return r;
+	item.line = place->line;
+	item.column = place->column;
 	r = condition_add(&parser->rule.conditions[key], &item);
 	item_clear(&item);
 	return r;
@@ -278,7 +264,7 @@ static int parse_text(struct parser *parser, enum rule_key key, const char *text
 static void parse_one(struct parser *parser, enum rule_key key, struct report_place place, const char *text)
 {
 	struct complaint complaint;
-	int r = parse_text(parser, key, text, &complaint);
+	int r = parse_text(parser, key, &place, text, &complaint);
 
 	if (r == -EINVAL) {
 		place.column += (unsigned int)complaint.offset;
@@ -292,11 +278,12 @@ static void parse_one(struct parser *parser, enum rule_key key, struct report_pl
 
 static void parse_list(struct parser *parser, enum rule_key key, const struct report_place *place, const char *value)
 {
+	const char *separators = rule_keys[key].commas ? BLANKS : SEPARATORS;
 	char item[INI_LINE_MAX + 1];
 
-	for (const char *p = value + strspn(value, SEPARATORS); *p; p += strspn(p, SEPARATORS)) {
+	for (const char *p = value + strspn(value, separators); *p; p += strspn(p, separators)) {
 		struct report_place item_place = *place;
-		size_t length = strcspn(p, SEPARATORS);
+		size_t length = strcspn(p, separators);
 
 		item_place.column += (unsigned int)(p - value);
 		memcpy(item, p, length);
@@ -320,6 +307,16 @@ static bool is_repeated(struct parser *parser, enum rule_key key, const struct r
 	return false;
 }
 
+/* For those who ask what the rules are; what is said of pools and of the host is no rule. */
+static void keep_text(struct parser *parser, enum rule_key key, const char *value)
+{
+	enum rule_section section = rule_keys[key].section;
+
+	if (section != SECTION_POOL && section != SECTION_HOST &&
+	    rule_add_text(&parser->rule, rule_keys[key].name, value) < 0)
+		parser->report->fault = -ENOMEM;
+}
+
 static void on_value(void *userdata, const struct ini_place *key_place, const char *name,
 		     const struct ini_place *value_place, const char *value)
 {
@@ -340,6 +337,7 @@ static void on_value(void *userdata, const struct ini_place *key_place, const ch
 	parser->need_given |= key == need;
 	if (is_repeated(parser, key, &at_key))
 		return;
+	keep_text(parser, key, value);
 	if (value[strspn(value, SEPARATORS)] == '\0') {
 		parser->broken = true;
 		report_error(parser->report, &at_value, "'%s' has no value", name);

@@ -122,11 +122,14 @@ struct policy_decision {
 	char reason[256]; /* one sentence for people: which rule decided and why, or that none fits */
 };
 
-/* What is asked about. `driver` may be empty, or NULL. */
+/* What is asked about. What a device was like before a lease took it from its driver is what counts. */
 struct policy_subject {
 	const struct device_id *id;
-	const char *driver;
+	const char *driver; /* empty or NULL: none */
 	const char *physical_function; /* its address; empty or NULL: the device is no virtual function */
+	const char *path; /* udev's ID_PATH; empty or NULL: not known */
+	const char *serial; /* empty or NULL: not known */
+	int numa_node; /* -1: none */
 };
 
 /*
@@ -153,6 +156,8 @@ void policy_report_clear(struct policy_report *report);
 /* SHA-256 over the names and contents of the files that were read, in order. */
 const uint8_t *policy_digest(const struct policy *policy);
 size_t policy_n_rules(const struct policy *policy);
+/* Whether any rule asks for the client's unit, slice, executable or AppArmor profile. */
+bool policy_asks_process(const struct policy *policy);
 
 /*
  * Decides. Also for clients whose label is missing: see enum policy_label_kind. Rules are taken in order; the first that
@@ -160,6 +165,66 @@ size_t policy_n_rules(const struct policy *policy);
  */
 void policy_decide(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
 		   struct policy_decision *ret);
+
+/* ---- why rules did not decide: trace.c ---- */
+
+#define POLICY_MISS_TEXT 160
+
+/* A rule that comes before the one that decides, and its first condition that does not fit. Texts are borrowed. */
+struct policy_miss {
+	const char *file;
+	unsigned int line; /* of the [Match] */
+	enum policy_action action;
+	const char *key; /* "Vendor" */
+	char wanted[POLICY_MISS_TEXT]; /* what the rule says of it, as it is written */
+	char found[POLICY_MISS_TEXT]; /* what the device or the client has; "none", or "not known" */
+};
+
+/*
+ * Tells of the rules before the one that decides, in order; of all, if none does. Walks them all, so it is for answers to
+ * people. `missed` is borrowed for the time of the call.
+ */
+void policy_trace(const struct policy *policy, const struct policy_subject *subject, const struct identity *client,
+		  void (*tell)(void *userdata, const struct policy_miss *missed), void *userdata);
+
+/* ---- what there is, for people: listing.c ---- */
+
+enum policy_part {
+	POLICY_PART_MATCH,
+	POLICY_PART_CLIENT,
+	POLICY_PART_GRANT, /* without Action= */
+};
+
+/* A rule's place and what it does. The file is borrowed. */
+struct policy_place {
+	const char *file;
+	unsigned int line; /* of the [Match] */
+	enum policy_action action;
+};
+
+/* `rule` counts from 0, in the order in which rules are taken, and is below policy_n_rules(). */
+struct policy_place policy_rule_place(const struct policy *policy, size_t rule);
+/* One part of the rule as it was written, "Key=Value Key=Value", cut at `size` - 1 bytes; empty where it says nothing. */
+void policy_rule_part(const struct policy *policy, size_t rule, enum policy_part part, char *buffer, size_t size);
+
+enum policy_file_state {
+	POLICY_FILE_READ,
+	POLICY_FILE_MASKS, /* it is empty, or a link to /dev/null: files of its name in later folders are not read */
+	POLICY_FILE_OVERRIDDEN, /* a folder of higher priority has one of its name */
+	POLICY_FILE_BAD, /* it can't be trusted or read */
+};
+
+/* A file of one of the folders. Borrowed for the time of the call. */
+struct policy_file {
+	const char *dir;
+	const char *name;
+	enum policy_file_state state;
+	const char *by; /* the folder whose file overrides or masks it; NULL: none */
+};
+
+/* Tells of every `*.policy` file, in order of names, and of one name in order of priority. As policy_load(); 0 or -ENOMEM. */
+int policy_list_files(const char *const *dirs, bool any_owner,
+		      void (*tell)(void *userdata, const struct policy_file *file), void *userdata);
 
 /* Whether any file names such a pool. */
 bool policy_pool_exists(const struct policy *policy, const char *pool);

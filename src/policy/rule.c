@@ -3,9 +3,11 @@
 #include "policy/rule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/index.h"
 #include "policy/marks.h"
 #include "util/cleanup.h"
 
@@ -36,6 +38,7 @@ struct policy *policy_free(struct policy *policy)
 	free(policy->rules);
 	free(policy->marks);
 	free(policy->files);
+	index_free(policy->index);
 	free(policy->client_kinds);
 	free(policy);
 	return NULL;
@@ -49,6 +52,11 @@ const uint8_t *policy_digest(const struct policy *policy)
 size_t policy_n_rules(const struct policy *policy)
 {
 	return policy->n_rules;
+}
+
+bool policy_asks_process(const struct policy *policy)
+{
+	return policy->asks_process;
 }
 
 int policy_add_file(struct policy *policy, const char *path)
@@ -81,12 +89,23 @@ static int make_room(struct policy *policy)
 	return 0;
 }
 
+static bool asks_process(const struct rule *rule)
+{
+	static const enum rule_key keys[] = { KEY_UNIT, KEY_SLICE, KEY_EXECUTABLE, KEY_APPARMOR };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (rule->conditions[keys[i]].n > 0)
+			return true;
+	return false;
+}
+
 int policy_add_rule(struct policy *policy, struct rule *rule)
 {
 	int r = make_room(policy);
 
 	if (r < 0)
 		return r;
+	policy->asks_process |= asks_process(rule);
 	policy->rules[policy->n_rules++] = *rule;
 	*rule = (struct rule){};
 	return 0;
@@ -115,7 +134,21 @@ void rule_clear(struct rule *rule)
 	free(rule->allowed_drivers);
 	free(rule->label);
 	free(rule->pool);
+	free(rule->text);
 	*rule = (struct rule){};
+}
+
+int rule_add_text(struct rule *rule, const char *name, const char *value)
+{
+	size_t used = rule->text ? strlen(rule->text) : 0;
+	size_t size = used + strlen(name) + strlen(value) + sizeof("=\n");
+	char *text = reallocarray(rule->text, size, 1);
+
+	if (!text)
+		return -ENOMEM;
+	rule->text = text;
+	snprintf(text + used, size - used, "%s=%s\n", name, value);
+	return 0;
 }
 
 static int item_copy(const struct item *item, struct item *ret)
@@ -147,16 +180,54 @@ int condition_copy(const struct condition *condition, struct condition *ret)
 	return 0;
 }
 
+/* Whether it names what fits; if not, anything does that it does not exclude. */
+static bool has_choice(const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->n; i++)
+		if (!condition->items[i].negated)
+			return condition->items[i].kind != ITEM_ANY;
+	return false;
+}
+
+static bool has_exclusion(const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->n; i++)
+		if (condition->items[i].negated)
+			return true;
+	return false;
+}
+
+static bool has_any(const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->n; i++)
+		if (condition->items[i].kind == ITEM_ANY)
+			return true;
+	return false;
+}
+
 bool condition_is_any(const struct condition *condition)
 {
-	return condition->n == 0 || condition->items[0].kind == ITEM_ANY;
+	return !has_choice(condition) && !has_exclusion(condition);
+}
+
+static void drop_choice(struct condition *condition)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < condition->n; i++) {
+		if (condition->items[i].negated)
+			condition->items[kept++] = condition->items[i];
+		else
+			item_clear(&condition->items[i]);
+	}
+	condition->n = kept;
 }
 
 int condition_add(struct condition *condition, struct item *item)
 {
 	struct item *items;
 
-	if (condition->n > 0 && condition_is_any(condition)) {
+	if (!item->negated && has_any(condition)) {
 		item_clear(item);
 		return 0;
 	}
@@ -165,36 +236,8 @@ int condition_add(struct condition *condition, struct item *item)
 		return -ENOMEM;
 	condition->items = items;
 	if (item->kind == ITEM_ANY)
-		while (condition->n > 0)
-			item_clear(&items[--condition->n]);
+		drop_choice(condition);
 	items[condition->n++] = *item;
 	*item = (struct item){};
 	return 0;
-}
-
-static bool item_equals(const struct item *left, const struct item *right)
-{
-	if (left->kind != right->kind || left->number != right->number)
-		return false;
-	return !left->text || strcmp(left->text, right->text) == 0;
-}
-
-static bool condition_has(const struct condition *condition, const struct item *item)
-{
-	for (size_t i = 0; i < condition->n; i++)
-		if (item_equals(&condition->items[i], item))
-			return true;
-	return false;
-}
-
-bool condition_covers(const struct condition *wide, const struct condition *narrow)
-{
-	if (condition_is_any(wide))
-		return true;
-	if (condition_is_any(narrow))
-		return false;
-	for (size_t i = 0; i < narrow->n; i++)
-		if (!condition_has(wide, &narrow->items[i]))
-			return false;
-	return true;
 }

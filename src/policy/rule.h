@@ -14,16 +14,26 @@
 
 #define NO_RULE ((size_t)-1)
 
-/* All keys of a rule; those before N_CONDITIONS are lists of which one item must fit. keys.c has their table. */
+/* All keys of a rule; those before N_CONDITIONS are lists, see struct condition. keys.c has their table. */
 enum rule_key {
 	KEY_VENDOR,
 	KEY_DEVICE,
+	KEY_SUBSYSTEM,
 	KEY_CLASS,
 	KEY_ADDRESS,
 	KEY_DRIVER,
+	KEY_PATH,
+	KEY_SERIAL,
 	KEY_PHYSICAL_FUNCTION,
+	KEY_NUMA_NODE,
+	KEY_POOL, /* of [Match]; the name in [Pool] is KEY_POOL_NAME */
 	KEY_USER,
 	KEY_GROUP,
+	KEY_UNIT,
+	KEY_SLICE,
+	KEY_EXECUTABLE,
+	KEY_CONTEXT,
+	KEY_APPARMOR,
 	N_CONDITIONS,
 	KEY_POOL_NAME = N_CONDITIONS,
 	KEY_NUM_VFS,
@@ -47,20 +57,25 @@ enum rule_key {
 
 enum item_kind {
 	ITEM_ANY, /* `*` */
-	ITEM_ABSENT, /* the word `none`: there is no driver, no physical function */
+	ITEM_ABSENT, /* the word `none`: there is no driver, no physical function, no unit */
 	ITEM_EXACT,
 	ITEM_PREFIX,
 	ITEM_GLOB,
-	ITEM_NUMBER, /* a uid or gid */
+	ITEM_NUMBER, /* a uid or gid, a NUMA node */
 };
 
 struct item {
 	enum item_kind kind;
+	bool negated; /* with `!`: what fits the item does not fit the condition. Never ITEM_ANY */
 	uint32_t number; /* ITEM_NUMBER; of the texts their length */
+	uint32_t line, column; /* where it stands in the rule's file */
 	char *text; /* ITEM_EXACT, ITEM_PREFIX, ITEM_GLOB */
 };
 
-/* No items: the key was not given, and anything fits. With ITEM_ANY there is no other item. */
+/*
+ * What fits one of the items, or anything if all are negated, and none of those that are negated. No items: the key was not
+ * given, and anything fits. With ITEM_ANY all others are negated.
+ */
 struct condition {
 	struct item *items;
 	size_t n;
@@ -93,6 +108,7 @@ struct rule {
 	struct policy_conduct conduct;
 	char *pool; /* of the same run, for its mark; NULL: none */
 	unsigned int num_vfs; /* the same */
+	char *text; /* its conditions and grants as they were written, "Key=Value" a line; NULL: none */
 	size_t next_of_client; /* the next rule for the same kind of client, or NO_RULE */
 };
 
@@ -102,6 +118,8 @@ struct client_kind {
 	size_t last_rule;
 };
 
+struct rule_index;
+
 struct policy {
 	char **files;
 	size_t n_files;
@@ -109,8 +127,10 @@ struct policy {
 	size_t n_rules;
 	struct mark *marks; /* in the order of files and lines */
 	size_t n_marks;
+	struct rule_index *index; /* NULL: there are no rules */
 	struct client_kind *client_kinds;
 	size_t n_client_kinds;
+	bool asks_process; /* some rule has Unit=, Slice=, Executable= or AppArmor= */
 	bool labels_differ; /* not all allowing rules give one label: only then members of a group can disagree */
 	uint8_t digest[DIGEST_SIZE];
 };
@@ -121,21 +141,22 @@ int policy_add_file(struct policy *policy, const char *path);
 /* Moves the rule into the policy and leaves an empty one. -ENOMEM: the rule stays the caller's. */
 int policy_add_rule(struct policy *policy, struct rule *rule);
 
-/* Moves the item in, on success; ITEM_ANY replaces all others, and others are dropped once it is there. -ENOMEM. */
+/*
+ * Moves the item in, on success; ITEM_ANY replaces all that are not negated, and those are dropped once it is there.
+ * -ENOMEM.
+ */
 int condition_add(struct condition *condition, struct item *item);
+/* Whether it takes whatever is known; what is not known fits it only if it has no items. */
 bool condition_is_any(const struct condition *condition);
 
 /* Copies into an empty one. -ENOMEM, then it is empty still. */
 int condition_copy(const struct condition *condition, struct condition *ret);
 void condition_clear(struct condition *condition);
 
+/* Adds "name=value" to rule::text. -ENOMEM. */
+int rule_add_text(struct rule *rule, const char *name, const char *value);
+
 void item_clear(struct item *item);
 void rule_clear(struct rule *rule);
-
-/*
- * Whether all that fits `narrow` provably fits `wide` as well: it takes anything, or has every item of the other.
- * Items that differ in form (`10*` and `10d3`) are not compared.
- */
-bool condition_covers(const struct condition *wide, const struct condition *narrow);
 
 #endif

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "policy/glob.h"
+#include "policy/nearest.h"
 #include "policy/report.h"
 #include "policy/values.h"
+#include "util/cleanup.h"
 
 #define HEX_DIGITS "0123456789abcdefABCDEF"
 #define GLOB_CHARACTERS "*?[]!-"
@@ -56,12 +58,8 @@ static int check_glob(const char *text, size_t offset, size_t length, bool fixed
 	return 0;
 }
 
-/*
- * A glob over `length` digits if `fixed`, or over a text of at most `length` characters. `offset` is that of `text` in
- * the value as it was written. Checked in the case in which it is used: [F-a] runs backwards.
- */
-static int make_glob_item(const char *text, size_t offset, size_t length, bool fixed, bool lower, struct item *ret,
-			  struct complaint *complaint)
+int make_glob_item(const char *text, size_t offset, size_t length, bool fixed, bool lower, struct item *ret,
+		   struct complaint *complaint)
 {
 	struct item item;
 	int r = make_text_item(ITEM_GLOB, text, lower, &item);
@@ -120,6 +118,80 @@ int parse_device(const char *text, struct item *ret, struct complaint *complaint
 	return parse_id("device", text, ret, complaint);
 }
 
+static int check_subsystem_part(const char *part, size_t offset, size_t length, struct complaint *complaint)
+{
+	char copy[64];
+
+	if (length >= sizeof(copy) || strspn(part, HEX_DIGITS GLOB_CHARACTERS) < length)
+		return complain(complaint, offset, "not a hexadecimal digit, nor part of a glob, in '%.*s'",
+				quote_length(part), part);
+	memcpy(copy, part, length);
+	copy[length] = '\0';
+	if (glob_is_pattern(copy))
+		return check_glob(copy, offset, 4, true, complaint);
+	if (length != 4)
+		return complain(complaint, offset, "four hexadecimal digits, or a glob over them, not '%s'", copy);
+	return 0;
+}
+
+int parse_subsystem(const char *text, struct item *ret, struct complaint *complaint)
+{
+	const char *colon = strchr(text, ':');
+	struct item item;
+	int r;
+
+	if (strcmp(text, "*") == 0) {
+		*ret = (struct item){ .kind = ITEM_ANY };
+		return 0;
+	}
+	if (!colon || strchr(colon + 1, ':'))
+		return complain(complaint, 0, "'%.*s' is no subsystem: vendor and device, as in 1028:075b or 1028:*",
+				quote_length(text), text);
+	r = make_text_item(glob_is_pattern(text) ? ITEM_GLOB : ITEM_EXACT, text, true, &item);
+	if (r < 0)
+		return r;
+	r = check_subsystem_part(item.text, 0, colon - text, complaint);
+	if (r == 0)
+		r = check_subsystem_part(item.text + (colon - text) + 1, colon - text + 1, strlen(colon + 1),
+					 complaint);
+	if (r < 0) {
+		item_clear(&item);
+		return r;
+	}
+	*ret = item;
+	return 0;
+}
+
+/* The classes of the PCI code and ID assignment specification that are handed out. */
+static const struct {
+	const char *name;
+	const char *glob;
+} class_names[] = {
+	{ "storage", "01????" }, { "nvme", "0108??" }, { "network", "02????" },    { "ethernet", "0200??" },
+	{ "display", "03????" }, { "vga", "0300??" },  { "multimedia", "04????" }, { "audio", "040[13]??" },
+	{ "serial", "0700??" },  { "usb", "0c03??" },  { "crypto", "10????" },     { "accelerator", "12????" },
+};
+
+static int complain_class(const char *text, struct complaint *complaint)
+{
+	struct nearest nearest;
+	size_t used = 0;
+	char all[160];
+
+	nearest_begin(&nearest, text);
+	for (size_t i = 0; i < ARRAY_SIZE(class_names) && used < sizeof(all); i++) {
+		used += snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", class_names[i].name);
+		nearest_offer(&nearest, class_names[i].name);
+	}
+	if (nearest_get(&nearest))
+		return complain(complaint, 0, "'%.*s' is no class; did you mean '%s'?", quote_length(text), text,
+				nearest_get(&nearest));
+	return complain(complaint, 0,
+			"'%.*s' is no class: two, four or six hexadecimal digits (03, 0x0300, 030000), a glob over six"
+			" (03*), or one of %s",
+			quote_length(text), text, all);
+}
+
 int parse_class(const char *text, struct item *ret, struct complaint *complaint)
 {
 	size_t offset = skip_0x(text), length = strlen(text + offset);
@@ -130,11 +202,11 @@ int parse_class(const char *text, struct item *ret, struct complaint *complaint)
 	}
 	if (glob_is_pattern(text))
 		return parse_hex_glob(text, 6, ret, complaint);
+	for (size_t i = 0; i < ARRAY_SIZE(class_names); i++)
+		if (strcmp(class_names[i].name, text) == 0)
+			return make_text_item(ITEM_GLOB, class_names[i].glob, false, ret);
 	if ((length != 2 && length != 4 && length != 6) || strspn(text + offset, HEX_DIGITS) != length)
-		return complain(complaint, 0,
-				"'%.*s' is no class: two, four or six hexadecimal digits (03, 0x0300, 030000) or a glob"
-				" over six (03*)",
-				quote_length(text), text);
+		return complain_class(text, complaint);
 	return make_text_item(ITEM_PREFIX, text + offset, true, ret);
 }
 
@@ -164,6 +236,24 @@ int parse_address(const char *text, struct item *ret, struct complaint *complain
 		return complain(complaint, 0, "'%.*s' is no address of a device, as in 0000:01:00.0",
 				quote_length(text), text);
 	return make_text_item(ITEM_EXACT, text, true, ret);
+}
+
+int make_word_item(const char *what, const char *text, size_t length, struct item *ret, struct complaint *complaint)
+{
+	if (strcmp(text, "*") == 0) {
+		*ret = (struct item){ .kind = ITEM_ANY };
+		return 0;
+	}
+	for (size_t i = 0; text[i]; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return complain(complaint, i, "not a character of %s in '%.*s': printable ASCII", what,
+					quote_length(text), text);
+	if (glob_is_pattern(text))
+		return make_glob_item(text, 0, length, false, false, ret, complaint);
+	if (strlen(text) > length)
+		return complain(complaint, 0, "'%.*s' is too long for %s, %zu characters at most", quote_length(text),
+				text, what, length);
+	return make_text_item(ITEM_EXACT, text, false, ret);
 }
 
 int parse_physical_function(const char *text, struct item *ret, struct complaint *complaint)

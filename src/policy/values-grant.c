@@ -128,6 +128,10 @@ int parse_backend(const char *text, struct rule *rule, struct complaint *complai
 
 	if (r < 0)
 		return r;
+	if (value == POLICY_BACKEND_ANY && rule->backends)
+		return complain(complaint, 0, "'auto' is all backends, and stands alone");
+	if (rule->backends == POLICY_BACKEND_ANY)
+		return complain(complaint, 0, "'auto' is all backends, and stands alone; '%s' contradicts it", text);
 	rule->backends |= value;
 	return 0;
 }

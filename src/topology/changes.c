@@ -24,6 +24,8 @@ void device_take_state(struct device *device, const struct device *fresh)
 	device->parent_group = fresh->parent_group;
 	memcpy(device->upstream, fresh->upstream, sizeof(device->upstream));
 	device->numa_node = fresh->numa_node;
+	memcpy(device->path, fresh->path, sizeof(device->path));
+	memcpy(device->serial, fresh->serial, sizeof(device->serial));
 	device->reset_methods = fresh->reset_methods;
 	device->boot_display = fresh->boot_display;
 	device->bridge = fresh->bridge;
@@ -36,7 +38,8 @@ bool change_between(const struct device *former, const struct device *fresh, str
 	bool parent = former->parent_group != fresh->parent_group;
 	bool rest = strcmp(former->physical_function, fresh->physical_function) != 0 ||
 		    former->max_virtual_functions != fresh->max_virtual_functions ||
-		    former->numa_node != fresh->numa_node || former->reset_methods != fresh->reset_methods ||
+		    former->numa_node != fresh->numa_node || strcmp(former->path, fresh->path) != 0 ||
+		    strcmp(former->serial, fresh->serial) != 0 || former->reset_methods != fresh->reset_methods ||
 		    former->bridge != fresh->bridge;
 
 	if (!rebound && !display && !parent && !rest)

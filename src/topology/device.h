@@ -49,6 +49,17 @@ struct group {
 	size_t n_regions;
 };
 
+/* What shows something on a boot display: the driver of the device itself, or a framebuffer that the firmware left. */
+enum display_holder {
+	DISPLAY_FREE, /* it shows nothing, or is no boot display */
+	DISPLAY_DRIVER,
+	DISPLAY_SIMPLE, /* simpledrm or simplefb */
+	DISPLAY_EFI, /* efifb */
+	DISPLAY_VESA, /* vesafb */
+	DISPLAY_VGA,
+	DISPLAY_EGA,
+};
+
 struct device {
 	struct list_link link; /* registry::devices, in order of address */
 	struct list_link group_link; /* group::devices */
@@ -64,12 +75,19 @@ struct device {
 	int parent_group; /* of an mdev, its parent's IOMMU group; -1: none */
 	char upstream[16]; /* address of the PCI bridge that it is right below; empty: on a root bus, or not on PCI */
 	int numa_node; /* -1: unknown */
+	char path[DEVICE_PATH_MAX]; /* udev's ID_PATH; empty: not known */
+	char serial
+		[DEVICE_SERIAL_MAX]; /* as it can be read now; empty: not known. Of NVMe see topology/particulars.h */
 	unsigned int reset_methods; /* enum reset_method */
-	bool boot_display; /* the boot VGA device, or one with a firmware framebuffer, that shows something now */
+	enum display_holder
+		boot_display; /* the boot VGA device, or one with a firmware framebuffer, that shows something now */
 	bool bridge; /* PCI header type 1: carries others, never handed out */
 };
 
 /* The kernel's name of one reset method bit, NULL for what is none. */
 const char *reset_method_name(enum reset_method method);
+
+/* The platform device of a firmware's framebuffer, without its number: "efi-framebuffer". NULL: it is none. */
+const char *display_framebuffer_name(enum display_holder holder);
 
 #endif

@@ -20,18 +20,27 @@
 #include "topology/viability.h"
 #include "util/fileio.h"
 
-/* What drivers/firmware/sysfb.c registers (Linux 6.12), each with a number behind the dot. */
+/* What drivers/firmware/sysfb.c registers (Linux 6.12), each with a number behind a dot. */
 static const char *const framebuffer_names[] = {
-	"simple-framebuffer.", "efi-framebuffer.", "vesa-framebuffer.", "vga-framebuffer.", "ega-framebuffer.",
+	[DISPLAY_SIMPLE] = "simple-framebuffer", [DISPLAY_EFI] = "efi-framebuffer", [DISPLAY_VESA] = "vesa-framebuffer",
+	[DISPLAY_VGA] = "vga-framebuffer",       [DISPLAY_EGA] = "ega-framebuffer",
 };
 
-static bool is_framebuffer_name(const char *name)
+const char *display_framebuffer_name(enum display_holder holder)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(framebuffer_names); i++) {
-		if (strncmp(name, framebuffer_names[i], strlen(framebuffer_names[i])) == 0)
-			return true;
+	return holder < ARRAY_SIZE(framebuffer_names) ? framebuffer_names[holder] : NULL;
+}
+
+/* DISPLAY_FREE: it is no framebuffer's name. */
+static enum display_holder find_framebuffer(const char *name)
+{
+	for (enum display_holder i = DISPLAY_SIMPLE; i < ARRAY_SIZE(framebuffer_names); i++) {
+		size_t length = strlen(framebuffer_names[i]);
+
+		if (strncmp(name, framebuffer_names[i], length) == 0 && name[length] == '.')
+			return i;
 	}
-	return false;
+	return DISPLAY_FREE;
 }
 
 static void note_framebuffer(struct probe *probe, int bus_fd, const char *name)
@@ -60,22 +69,30 @@ static void read_framebuffers(struct probe *probe)
 		return;
 	}
 	while (probe->n_framebuffers < PROBE_FRAMEBUFFERS && (entry = readdir(folder))) {
-		if (is_framebuffer_name(entry->d_name))
+		if (find_framebuffer(entry->d_name) != DISPLAY_FREE)
 			note_framebuffer(probe, bus_fd, entry->d_name);
 	}
 	closedir(folder);
 }
 
-static bool framebuffer_is_below(const struct probe *probe, const char *address)
+/* The framebuffer is the last part of what its link on the bus leads to. */
+static enum display_holder holder_of(const char *framebuffer)
+{
+	const char *slash = strrchr(framebuffer, '/');
+
+	return find_framebuffer(slash ? slash + 1 : framebuffer);
+}
+
+static enum display_holder find_below(const struct probe *probe, const char *address)
 {
 	char part[DEVICE_ADDRESS_MAX + 2];
 
 	snprintf(part, sizeof(part), "/%s/", address);
 	for (size_t i = 0; i < probe->n_framebuffers; i++) {
 		if (strstr(probe->framebuffers[i], part))
-			return true;
+			return holder_of(probe->framebuffers[i]);
 	}
-	return false;
+	return DISPLAY_FREE;
 }
 
 static bool has_display_child(int device_fd)
@@ -83,19 +100,21 @@ static bool has_display_child(int device_fd)
 	return faccessat(device_fd, "drm", F_OK, 0) == 0 || faccessat(device_fd, "graphics", F_OK, 0) == 0;
 }
 
-bool probe_display_in_use(struct probe *probe, int device_fd, const struct device *device)
+enum display_holder probe_display(struct probe *probe, int device_fd, const struct device *device)
 {
+	enum display_holder below;
 	char text[8];
-	bool boot_vga;
 
 	if (!probe->framebuffers_read)
 		read_framebuffers(probe);
-	if (framebuffer_is_below(probe, device->id.address))
-		return true;
-	boot_vga = read_file_at(device_fd, "boot_vga", text, sizeof(text)) == 0 && strcmp(text, "1") == 0;
-	if (!boot_vga)
-		return false;
+	below = find_below(probe, device->id.address);
+	if (below != DISPLAY_FREE)
+		return below;
+	if (read_file_at(device_fd, "boot_vga", text, sizeof(text)) < 0 || strcmp(text, "1") != 0)
+		return DISPLAY_FREE;
 	if (probe->n_framebuffers > 0)
-		return true;
-	return device->driver[0] && !driver_is_vfio(device->driver) && has_display_child(device_fd);
+		return holder_of(probe->framebuffers[0]);
+	if (device->driver[0] && !driver_is_vfio(device->driver) && has_display_child(device_fd))
+		return DISPLAY_DRIVER;
+	return DISPLAY_FREE;
 }

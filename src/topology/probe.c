@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "topology/mdev.h"
+#include "topology/particulars.h"
 #include "util/fileio.h"
 
 bool probe_is_gone(int error)
@@ -181,8 +182,10 @@ static int read_pci(struct probe *probe, int device_fd, struct device *device)
 	device->bridge = class_is_bridge(device->id.class);
 	if (read_link_name_at(device_fd, "physfn", device->physical_function, sizeof(device->physical_function)) < 0)
 		device->physical_function[0] = '\0';
+	if (particulars_is_nvme(&device->id))
+		particulars_read_nvme_serial(device_fd, device->serial);
 	if (device->id.class >> 16 == 0x03)
-		device->boot_display = probe_display_in_use(probe, device_fd, device);
+		device->boot_display = probe_display(probe, device_fd, device);
 	return 0;
 }
 
@@ -267,6 +270,8 @@ int probe_device(struct probe *probe, int bus_fd, const char *bus, const char *a
 		return probe_is_gone(r) ? -ENOENT : r;
 	if (strcmp(bus, "pci") == 0)
 		read_upstream(bus_fd, *ret);
+	if (probe->udev_data)
+		particulars_read_path(probe->udev_data, bus, address, (*ret)->path);
 	*ret_group = group;
 	return 0;
 }

@@ -12,11 +12,12 @@
 #define PROBE_GROUP_NAME "vfio-noiommu" /* the kernel's name of groups that vfio made itself */
 
 /*
- * What many devices share, read once on first need. Make a new one for every scan or refresh: { .sysfs_fd = fd }.
+ * What many devices share, read once on first need. Make a new one for every scan or refresh: { .sysfs_fd = fd, .udev_data = ... }.
  * The descriptor is borrowed.
  */
 struct probe {
 	int sysfs_fd;
+	const char *udev_data; /* borrowed; NULL: udev is not asked */
 	bool framebuffers_read;
 	size_t n_framebuffers;
 	char framebuffers[PROBE_FRAMEBUFFERS][256]; /* where the bound firmware framebuffers lie below /sys/devices */
@@ -40,8 +41,8 @@ int probe_open_bus(const struct probe *probe, const char *bus);
  */
 int probe_group(struct probe *probe, const struct device *member, struct group *group);
 
-/* Whether the display `address`, with its opened folder, shows something now. */
-bool probe_display_in_use(struct probe *probe, int device_fd, const struct device *device);
+/* What shows something on the display now, whose folder is opened. */
+enum display_holder probe_display(struct probe *probe, int device_fd, const struct device *device);
 
 /* Whether this negative errno says that what was to be read is not there. */
 bool probe_is_gone(int error);

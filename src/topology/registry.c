@@ -24,6 +24,7 @@
 
 struct registry {
 	int sysfs_fd;
+	const char *udev_data; /* borrowed; NULL: none */
 	struct snapshot *state;
 	bool scanned; /* the first scan reports nothing */
 	uint64_t generation;
@@ -57,6 +58,11 @@ struct registry *registry_free(struct registry *registry)
 	close_fd(registry->sysfs_fd);
 	free(registry);
 	return NULL;
+}
+
+void registry_set_udev_data(struct registry *registry, const char *folder)
+{
+	registry->udev_data = folder;
 }
 
 void registry_set_listener(struct registry *registry, registry_changed_fn changed, void *userdata)
@@ -117,7 +123,7 @@ int registry_scan(struct registry *registry)
 {
 	_cleanup_(cleanup_snapshot) struct snapshot *fresh = NULL;
 	_cleanup_(changes_clear) struct changes changes = { 0 };
-	int r = snapshot_scan(registry->sysfs_fd, &fresh);
+	int r = snapshot_scan(registry->sysfs_fd, registry->udev_data, &fresh);
 
 	if (r < 0)
 		return r;
@@ -244,7 +250,7 @@ static void update_device(struct registry *registry, struct device *device, cons
 
 int registry_refresh(struct registry *registry, const char *address)
 {
-	struct probe probe = { .sysfs_fd = registry->sysfs_fd };
+	struct probe probe = { .sysfs_fd = registry->sysfs_fd, .udev_data = registry->udev_data };
 	_cleanup_free_ struct device *fresh = NULL;
 	struct device *device;
 	unsigned int group_id;

@@ -34,6 +34,9 @@ typedef void (*registry_changed_fn)(void *userdata, enum registry_change change,
 int registry_new(int sysfs_fd, struct registry **ret);
 struct registry *registry_free(struct registry *registry);
 
+/* Where udev's database is, before the first scan; borrowed. NULL, the default: devices have no paths. */
+void registry_set_udev_data(struct registry *registry, const char *folder);
+
 /*
  * Called on every change from now on; the first scan reports nothing but fills. NULL turns it off. The listener may
  * look at everything, but must not scan or refresh. `former_driver` is never NULL; for what is not about drivers it is

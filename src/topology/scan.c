@@ -205,11 +205,11 @@ static int gather(struct probe *probe, struct findings *findings)
 	return 0;
 }
 
-int snapshot_scan(int sysfs_fd, struct snapshot **ret)
+int snapshot_scan(int sysfs_fd, const char *udev_data, struct snapshot **ret)
 {
 	_cleanup_(cleanup_snapshot) struct snapshot *snapshot = snapshot_new();
 	_cleanup_(findings_clear) struct findings findings = { 0 };
-	struct probe probe = { .sysfs_fd = sysfs_fd };
+	struct probe probe = { .sysfs_fd = sysfs_fd, .udev_data = udev_data };
 	int r;
 
 	if (!snapshot)

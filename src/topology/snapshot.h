@@ -44,6 +44,6 @@ DEFINE_CLEANUP(snapshot, struct snapshot *, snapshot_free)
 DEFINE_CLEANUP(group, struct group *, group_free)
 
 /* Reads all devices with a group below `sysfs_fd` (borrowed). Generations are 0. A negative errno on a fault. */
-int snapshot_scan(int sysfs_fd, struct snapshot **ret);
+int snapshot_scan(int sysfs_fd, const char *udev_data, struct snapshot **ret);
 
 #endif

@@ -108,6 +108,28 @@ static int judge_driver(const struct device *device, const struct viability_opti
 	return verdict_add(verdict, &blocker);
 }
 
+/* What holds it, and how to have it let go. A framebuffer has the first number, for there is one console. */
+static void say_display(const struct device *device, struct blocker *blocker)
+{
+	const char *address = device->id.address, *framebuffer = display_framebuffer_name(device->boot_display);
+
+	if (framebuffer) {
+		SAY(blocker->message, "%s is the boot display, and in use by the firmware's framebuffer, %s.0", address,
+		    framebuffer);
+		SAY(blocker->remedy,
+		    "make another graphics device the firmware's primary one, or give up this machine's screen: "
+		    "echo %s.0 >/sys/bus/platform/drivers/%s/unbind, or boot with initcall_blacklist=sysfb_init",
+		    framebuffer, framebuffer);
+		return;
+	}
+	SAY(blocker->message, "%s is the boot display, and in use by its driver, %s (boot_vga)", address,
+	    device->driver);
+	SAY(blocker->remedy,
+	    "make another graphics device the firmware's primary one, or give up this machine's screen: "
+	    "echo %s >/sys/bus/pci/drivers/%s/unbind, and boot with initcall_blacklist=sysfb_init",
+	    address, device->driver);
+}
+
 static int judge_display(const struct device *device, struct verdict *verdict)
 {
 	struct blocker blocker = { .kind = BLOCKER_BOOT_DISPLAY };
@@ -116,10 +138,7 @@ static int judge_display(const struct device *device, struct verdict *verdict)
 		return 0;
 	SAY(blocker.device, "%s", device->id.address);
 	SAY(blocker.driver, "%s", device->driver);
-	SAY(blocker.message, "%s is the boot display, and in use", device->id.address);
-	SAY(blocker.remedy,
-	    "make another graphics device the primary one in the firmware's setup, or give up this machine's "
-	    "screen: unbind the display's driver and boot with initcall_blacklist=sysfb_init");
+	say_display(device, &blocker);
 	return verdict_add(verdict, &blocker);
 }
 

@@ -19,6 +19,13 @@ enum unit {
 	UNIT_COUNT, /* an unsigned int */
 	UNIT_SECONDS, /* kept as microseconds */
 	UNIT_BYTES, /* with K or M */
+	UNIT_MODULE, /* an unsigned int: one of the words of enum config_module */
+};
+
+static const char *const module_words[] = {
+	[CONFIG_MODULE_OFF] = "off",
+	[CONFIG_MODULE_PREFER] = "prefer",
+	[CONFIG_MODULE_REQUIRE] = "require",
 };
 
 static const struct key {
@@ -43,6 +50,7 @@ static const struct key {
 	{ "Helper", "WorkerTimeoutSec", UNIT_SECONDS, offsetof(struct config, worker_timeout_usec), 1,
 	  CONFIG_WORKER_TIMEOUT_MAX, 30 },
 	{ "Helper", "MaxWorkers", UNIT_COUNT, offsetof(struct config, max_workers), 1, CONFIG_WORKERS_MAX, 16 },
+	{ "Kernel", "KernelModule", UNIT_MODULE, offsetof(struct config, kernel_module), 0, 0, CONFIG_MODULE_PREFER },
 };
 
 static void set_value(const struct key *key, struct config *config, unsigned long value)
@@ -51,6 +59,7 @@ static void set_value(const struct key *key, struct config *config, unsigned lon
 
 	switch (key->unit) {
 	case UNIT_COUNT:
+	case UNIT_MODULE:
 		*(unsigned int *)(void *)target = (unsigned int)value;
 		break;
 	case UNIT_SECONDS:
@@ -60,6 +69,11 @@ static void set_value(const struct key *key, struct config *config, unsigned lon
 		*(size_t *)(void *)target = value;
 		break;
 	}
+}
+
+const char *config_module_name(unsigned int module)
+{
+	return module_words[module];
 }
 
 void config_set_defaults(struct config *config)
@@ -93,8 +107,19 @@ static void read_section(void *userdata, const struct ini_place *place, const ch
 			reader->section_known = true;
 		}
 	if (!reader->section_known)
-		report(reader, place, "unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not ",
+		report(reader, place,
+		       "unknown section; there are [Limits], [Timeouts], [Events], [Helper] and [Kernel], not ",
 		       section);
+}
+
+static bool parse_module(const char *text, unsigned long *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(module_words); i++)
+		if (strcmp(module_words[i], text) == 0) {
+			*ret = i;
+			return true;
+		}
+	return false;
 }
 
 static bool parse_value(const struct key *key, const char *text, unsigned long *ret)
@@ -102,6 +127,8 @@ static bool parse_value(const struct key *key, const char *text, unsigned long *
 	unsigned long value;
 	char *end;
 
+	if (key->unit == UNIT_MODULE)
+		return parse_module(text, ret);
 	if (text[0] < '0' || text[0] > '9')
 		return false;
 	errno = 0;
@@ -130,7 +157,10 @@ static void read_value(void *userdata, const struct ini_place *key_place, const 
 		if (reader->seen & (1u << i))
 			report(reader, key_place, "this key was set above: ", name);
 		else if (!parse_value(&keys[i], text, &value))
-			report(reader, value_place, "no number in the range that iommud.conf(5) gives: ", text);
+			report(reader, value_place,
+			       keys[i].unit == UNIT_MODULE ? "not require, prefer or off: "
+							   : "no number in the range that iommud.conf(5) gives: ",
+			       text);
 		else
 			set_value(&keys[i], reader->config, value);
 		reader->seen |= 1u << i;

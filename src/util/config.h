@@ -9,6 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whether iommud uses the kernel module. */
+enum config_module {
+	CONFIG_MODULE_OFF,
+	CONFIG_MODULE_PREFER, /* where it is loaded; what is weaker without it is said */
+	CONFIG_MODULE_REQUIRE, /* iommud does not start without */
+};
+
 struct config {
 	unsigned int max_connections;
 	unsigned int max_connections_per_user;
@@ -20,10 +27,14 @@ struct config {
 	size_t event_buffer_size;
 	uint64_t worker_timeout_usec;
 	unsigned int max_workers;
+	unsigned int kernel_module; /* enum config_module */
 };
 
 #define CONFIG_WORKER_TIMEOUT_MAX 3600 /* seconds; the helper's options have the same bounds */
 #define CONFIG_WORKERS_MAX 256
+
+/* As iommud.conf has it. */
+const char *config_module_name(unsigned int module);
 
 void config_set_defaults(struct config *config);
 

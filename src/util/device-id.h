@@ -8,6 +8,8 @@
 
 #define DEVICE_ADDRESS_MAX 40 /* a PCI address needs 13, an mdev's UUID 37 */
 #define DEVICE_DRIVER_MAX 40
+#define DEVICE_PATH_MAX 96 /* udev's ID_PATH: "platform-40000000.pcie-pci-0000:01:00.0" */
+#define DEVICE_SERIAL_MAX 32 /* an NVMe controller's has 20 characters, the PCI capability's 23 as text */
 #define DEVICE_BUS_MAX 12 /* the longest that VFIO knows is "platform" */
 
 struct device_id {

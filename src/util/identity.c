@@ -155,16 +155,12 @@ static long find_user(const char *text)
 	return user ? (long)user->pw_uid : parse_id(text);
 }
 
-int identity_from_text(const char *text, struct identity *ret)
+static int identity_from_names(char *user, struct identity *ret)
 {
-	_cleanup_free_ char *user = strdup(text);
-	char *group;
+	char *group = strchr(user, ':');
 	long uid, gid = -1;
 	int r;
 
-	if (!user)
-		return -ENOMEM;
-	group = strchr(user, ':');
 	if (group) {
 		*group++ = '\0';
 		gid = find_group(group);
@@ -182,10 +178,39 @@ int identity_from_text(const char *text, struct identity *ret)
 	return r;
 }
 
+int identity_from_text(const char *text, struct identity *ret)
+{
+	_cleanup_free_ char *names = strdup(text);
+	char *context, *label = NULL;
+	int r;
+
+	if (!names)
+		return -ENOMEM;
+	context = strchr(names, '@');
+	if (context)
+		*context++ = '\0';
+	if (context && !*context)
+		return -ENOENT;
+	r = identity_from_names(names, ret);
+	if (r < 0 || !context)
+		return r;
+	label = strdup(context);
+	if (!label) {
+		identity_clear(ret);
+		return -ENOMEM;
+	}
+	ret->label = label;
+	return 0;
+}
+
 void identity_clear(struct identity *identity)
 {
 	close_fd(identity->pidfd);
 	free(identity->groups);
 	free(identity->label);
+	free(identity->unit);
+	free(identity->slice);
+	free(identity->executable);
+	free(identity->apparmor);
 	*identity = (struct identity)IDENTITY_INIT;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who is at the other end of a socket, as the kernel captured it when the peer connected: never what the peer says.
- * What the kernel can't tell is absent (pidfd -1, label NULL), and absence never matches an allow rule.
+ * What the kernel can't tell is absent (pidfd -1, texts NULL), and absence never matches an allow rule.
+ *
+ * Unit, slice, executable and AppArmor profile are of the process that connected, and are read on demand, by
+ * process_facts_read() (util/process-facts.h): the kernel keeps none of them with the socket.
  */
 #ifndef IOMMUD_UTIL_IDENTITY_H
 #define IOMMUD_UTIL_IDENTITY_H
@@ -17,6 +20,10 @@ struct identity {
 	gid_t *groups; /* supplementary groups, SO_PEERGROUPS */
 	size_t n_groups;
 	char *label; /* SO_PEERSEC; NULL where no LSM gives one */
+	char *unit; /* of the system manager, "qemu@a.service"; empty: in none; NULL: not known */
+	char *slice; /* the innermost that it is in, "user-1000.slice", or "-.slice"; NULL: not known */
+	char *executable; /* an absolute path; NULL: not known, or not there any more */
+	char *apparmor; /* the profile that confines it, or "unconfined"; NULL: not known */
 };
 
 #define IDENTITY_INIT                                           \
@@ -43,9 +50,9 @@ int identity_pidfd_error(int fd);
 int identity_from_user(uid_t uid, gid_t gid, struct identity *ret);
 
 /*
- * The same from "USER" or "USER:GROUP", names or numbers. -ENOENT if there is no such name; a number
- * need not be anybody's, and has no groups then but the one that is given. Asks the user database,
- * which may block for long where that is a network's.
+ * The same from "USER[:GROUP][@CONTEXT]", names or numbers and a security context; a user whose name has an '@' goes by
+ * number. -ENOENT if there is no such name, or an empty context; a number need not be anybody's, and has no groups then but
+ * the one that is given. Asks the user database, which may block for long where that is a network's.
  */
 int identity_from_text(const char *text, struct identity *ret);
 

@@ -3,7 +3,8 @@
  * A connection owns its socket, what is received and unhandled, what is sent and untaken, and one unanswered call. What it
  * waits for follows from these alone (connection_interest()):
  *
- *   a call unanswered, or descriptors of the client being closed   its hang-up
+ *   a call unanswered, or held, or descriptors of the client
+ *   being closed                                                   its hang-up
  *   bytes queued, or a whole call that may not be handled yet      room in the socket
  *   else                                                           bytes to read
  *
@@ -61,7 +62,7 @@ static uint32_t connection_interest(const struct varlink_connection *connection)
 {
 	bool queued = !varlink_outbox_is_empty(&connection->outbox);
 
-	if (connection->call || connection->discard_fd >= 0)
+	if (connection->call || connection->discard_fd >= 0 || connection->held)
 		return EPOLLRDHUP | (queued ? EPOLLOUT : 0);
 	if (queued)
 		return EPOLLOUT;
@@ -174,6 +175,15 @@ static void connection_receive(struct varlink_connection *connection)
 	varlink_connection_doom(connection);
 }
 
+/* Of a call that could be handled. */
+static bool connection_is_ready(struct varlink_connection *connection)
+{
+	const struct varlink_server_config *config = &connection->server->config;
+
+	connection->held = config->ready && !config->ready(config->userdata, connection);
+	return !connection->held;
+}
+
 static bool connection_may_handle(struct varlink_connection *connection)
 {
 	if (connection->doomed || connection->closing || connection->call || connection->discard_fd >= 0)
@@ -183,7 +193,8 @@ static bool connection_may_handle(struct varlink_connection *connection)
 	if (varlink_inbox_is_overfull(&connection->inbox))
 		return true;
 	/* Before it has read the descriptors it got, no further call: it could pin ours by the hundred. */
-	return varlink_inbox_has_frame(&connection->inbox) && !varlink_connection_owes_reading(connection);
+	return varlink_inbox_has_frame(&connection->inbox) && !varlink_connection_owes_reading(connection) &&
+	       connection_is_ready(connection);
 }
 
 static void connection_handle(struct varlink_connection *connection)
@@ -236,6 +247,14 @@ static void connection_discard_ready(struct varlink_source *source, uint32_t eve
 		varlink_connection_bury(connection);
 	else if (!connection->doomed)
 		connection_run(connection, 0);
+}
+
+void varlink_connection_resume(struct varlink_connection *connection)
+{
+	if (!connection->held || connection->doomed)
+		return;
+	connection->held = false;
+	connection_run(connection, 0);
 }
 
 static int connection_attach(struct varlink_connection *connection)

@@ -38,6 +38,7 @@ struct varlink_connection {
 	bool busy; /* an event is being handled, the settling follows */
 	bool closing; /* goes when the outbox is empty */
 	bool doomed; /* goes at the end of the round; nothing is sent or received any more */
+	bool held; /* a whole call is there, and `ready` said no */
 	bool buried; /* its user is rid of it */
 };
 

@@ -8,6 +8,7 @@
 #include "topology/names.h"
 #include "util/cleanup.h"
 #include "util/json-build.h"
+#include "varlink/convert-rules.h"
 
 static void add_hex(struct json_build *build, const char *key, unsigned int value, int digits)
 {
@@ -128,6 +129,8 @@ json_object *convert_device(struct broker *broker, struct device_names *names, c
 	add_name(&build, "deviceName", names, &device->id, device_names_device);
 	add_name(&build, "className", names, &device->id, device_names_class);
 	json_build_number_or_null(&build, "numaNode", device->numa_node);
+	json_build_text_or_null(&build, "path", device->path);
+	json_build_text_or_null(&build, "serialNumber", broker_policy_subject(broker, device).serial);
 	json_build_text_or_null(&build, "physicalFunction", device->physical_function);
 	json_build_text_or_null(&build, "parent", device->parent);
 	json_build_add(&build, "joinedWith", joined_with(broker, device));
@@ -290,24 +293,10 @@ json_object *convert_lease(const struct lease *lease, const struct peer *peer)
 
 static json_object *guarantees(const struct explanation *explanation)
 {
-	const struct policy_decision *decision = &explanation->decision;
 	struct json_build list = json_build_array();
 
-	if (explanation->parent[0])
-		json_build_text(
-			&list, NULL,
-			"the driver of the mdev's parent keeps its DMA to what the client maps; no IOMMU sees it");
-	else
-		json_build_text(&list, NULL,
-				"the kernel's VFIO refuses DMA while a member of the group is on a host driver");
-	json_build_text(
-		&list, NULL,
-		"without iommud.ko: a host driver that is bound to a member by hand is noticed and dealt with as OnViolation= "
-		"says, not prevented");
-	if (explanation->parent[0] && decision->conduct.isolation == POLICY_ISOLATION_SHARED)
-		json_build_text(&list, NULL, "Isolation=shared: all mdevs of one parent are one client's at a time");
-	if (explanation->opener && explanation->opener->may_block)
-		json_build_text(&list, NULL, "the group is in one container, which is the client's alone");
+	for (size_t i = 0; i < explanation->n_guarantees; i++)
+		json_build_text(&list, NULL, explanation->guarantees[i]);
 	return json_build_end(&list);
 }
 
@@ -320,7 +309,7 @@ static json_object *convert_plan(const struct explanation *explanation)
 	return json_build_end(&list);
 }
 
-json_object *convert_explanation(const struct explanation *explanation)
+json_object *convert_explanation(const struct explanation *explanation, bool all)
 {
 	const struct policy_decision *decision = &explanation->decision;
 	const struct refusal *refusal = &explanation->refusal;
@@ -343,6 +332,10 @@ json_object *convert_explanation(const struct explanation *explanation)
 	json_build_add(&build, "blockers", convert_blockers(&explanation->verdict));
 	json_build_add(&build, "bystanders", convert_bystanders(&explanation->bystanders));
 	json_build_text_or_null(&build, "token", explanation->token);
+	json_build_add(&build, "passedRules", convert_passed_rules(explanation, all));
+	json_build_number(&build, "morePassedRules", (int64_t)(explanation->n_passed_in_all - explanation->n_passed));
+	json_build_text(&build, "resetScope", reset_scope_name(explanation->reset.scope));
+	json_build_add(&build, "resetSet", convert_reset_set(&explanation->reset, false));
 	json_build_add(&build, "plan", convert_plan(explanation));
 	json_build_add(&build, "guarantees", guarantees(explanation));
 	return json_build_end(&build);

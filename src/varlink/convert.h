@@ -17,7 +17,11 @@ json_object *convert_blockers(const struct verdict *verdict);
 json_object *convert_bystanders(const struct bystanders *bystanders);
 /* The addresses of all members, or of those that stand against the reset. */
 json_object *convert_reset_set(const struct reset_set *set, bool conflicting);
-json_object *convert_explanation(const struct explanation *explanation);
+/* `all`: what rules say that did not fit as well, which only root is told. */
+json_object *convert_explanation(const struct explanation *explanation, bool all);
+struct service;
+/* The answer of GetStatus. */
+json_object *convert_status(const struct service *service);
 json_object *convert_event(const struct broker_event *event);
 /* The answer of Acquire. `fds` (room for VARLINK_FDS_MAX) takes over what was opened, in the order of the indexes. */
 json_object *convert_grant(const struct lease *lease, struct opened *opened, int *fds, size_t *n_fds);

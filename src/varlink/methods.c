@@ -76,6 +76,11 @@ static int subscribe(void *userdata, struct varlink_call *call, const void *para
 	return errors_reply(call, &refusal);
 }
 
+static int get_status(void *userdata, struct varlink_call *call, const void *parameters)
+{
+	return reply(call, convert_status(userdata));
+}
+
 /* ---- Describe ---- */
 
 struct device_parameters {
@@ -156,7 +161,8 @@ static int refuse_as(struct varlink_call *call, const char *device, const char *
 	return errors_reply(call, &refusal);
 }
 
-static int explain_to(struct varlink_call *call, struct broker *broker, const struct identity *identity,
+/* `all`: the caller is root, and may know what rules say of others. */
+static int explain_to(struct varlink_call *call, struct broker *broker, const struct identity *identity, bool all,
 		      const struct explain_parameters *wanted)
 {
 	struct explanation explanation;
@@ -167,7 +173,7 @@ static int explain_to(struct varlink_call *call, struct broker *broker, const st
 	if (explanation.refusal.kind == REFUSAL_NO_SUCH_DEVICE)
 		r = errors_reply(call, &explanation.refusal);
 	else
-		r = reply(call, convert_explanation(&explanation));
+		r = reply(call, convert_explanation(&explanation, all));
 	explanation_clear(&explanation);
 	return r;
 }
@@ -178,19 +184,20 @@ static int explain(void *userdata, struct varlink_call *call, const void *parame
 	struct service *service = userdata;
 	struct session *session = session_of_call(call);
 	struct identity other = IDENTITY_INIT;
+	bool admin = peer_is_admin(session->peer);
 	int r;
 
 	if (!is_backend(wanted->backend))
 		return refuse_backend(call, wanted->backend);
 	if (!wanted->as)
-		return explain_to(call, service->broker, peer_get_identity(session->peer), wanted);
-	if (!peer_is_admin(session->peer))
+		return explain_to(call, service->broker, peer_get_identity(session->peer), admin, wanted);
+	if (!admin)
 		return refuse_as(call, wanted->device, "only root may ask what others would get");
 	r = identity_from_text(wanted->as, &other);
 	if (r < 0)
 		return refuse_as(call, wanted->device,
-				 "'as' names no user and group: USER or USER:GROUP, names or numbers");
-	r = explain_to(call, service->broker, &other, wanted);
+				 "'as' names no user and group: USER[:GROUP][@CONTEXT], names or numbers");
+	r = explain_to(call, service->broker, &other, admin, wanted);
 	identity_clear(&other);
 	return r;
 }
@@ -360,6 +367,7 @@ static int revoke_lease(void *userdata, struct varlink_call *call, const void *p
 #define FIELDS(table, type) .fields = (table), .n_fields = ARRAY_SIZE(table), .parameters_size = sizeof(type)
 
 const struct varlink_method iommud_methods[] = {
+	{ .name = "io.iommud.GetStatus", .handle = get_status },
 	{ .name = "io.iommud.ListDevices", .flags = VARLINK_REQUIRES_MORE, .handle = list_devices },
 	{ .name = "io.iommud.ListGroups", .flags = VARLINK_REQUIRES_MORE, .handle = list_groups },
 	{ .name = "io.iommud.ListLeases", .flags = VARLINK_REQUIRES_MORE, .handle = list_leases },

@@ -217,7 +217,7 @@ size_t varlink_server_n_connections(const struct varlink_server *server)
 
 /* ---- what users may know of a connection ---- */
 
-const struct identity *varlink_connection_get_identity(const struct varlink_connection *connection)
+struct identity *varlink_connection_get_identity(struct varlink_connection *connection)
 {
 	return &connection->identity;
 }

@@ -73,6 +73,11 @@ struct varlink_server_config {
 	 */
 	int (*connected)(void *userdata, struct varlink_connection *connection);
 	void (*disconnected)(void *userdata, struct varlink_connection *connection);
+	/*
+	 * Whether this client's next call may be handled now. If not, nothing is read of it until
+	 * varlink_connection_resume(). May be NULL.
+	 */
+	bool (*ready)(void *userdata, struct varlink_connection *connection);
 	/* All that was queued for this client was sent, and its call is still open: more may follow. May be NULL. */
 	void (*drained)(void *userdata, struct varlink_connection *connection);
 	void *userdata;
@@ -106,7 +111,9 @@ size_t varlink_server_n_connections(const struct varlink_server *server);
 /* ---- connections ---- */
 
 /* Borrowed; valid until `disconnected` returned. */
-const struct identity *varlink_connection_get_identity(const struct varlink_connection *connection);
+struct identity *varlink_connection_get_identity(struct varlink_connection *connection);
+/* After `ready` said no: it is asked again, and maybe the call handled, before this returns. */
+void varlink_connection_resume(struct varlink_connection *connection);
 int varlink_connection_get_fd(const struct varlink_connection *connection);
 void varlink_connection_set_userdata(struct varlink_connection *connection, void *userdata);
 void *varlink_connection_get_userdata(const struct varlink_connection *connection);

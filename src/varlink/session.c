@@ -20,6 +20,13 @@ struct session *session_of_call(const struct varlink_call *call)
 	return varlink_connection_get_userdata(varlink_call_get_connection(call));
 }
 
+static void peer_identified(void *userdata)
+{
+	const struct session *session = userdata;
+
+	varlink_connection_resume(session->connection);
+}
+
 int session_connected(void *userdata, struct varlink_connection *connection)
 {
 	struct service *service = userdata;
@@ -36,8 +43,16 @@ int session_connected(void *userdata, struct varlink_connection *connection)
 		free(session);
 		return -ENOMEM;
 	}
+	peer_set_identified(session->peer, peer_identified, session);
 	varlink_connection_set_userdata(connection, session);
 	return 0;
+}
+
+bool session_ready(void *userdata, struct varlink_connection *connection)
+{
+	const struct session *session = varlink_connection_get_userdata(connection);
+
+	return peer_identify(session->peer);
 }
 
 void session_disconnected(void *userdata, struct varlink_connection *connection)

@@ -16,6 +16,7 @@ struct service {
 	struct broker *broker;
 	struct device_names *names;
 	struct list_link subscribers; /* session::subscriber_link */
+	const char *module_wanted; /* KernelModule= of iommud.conf */
 };
 
 enum listing_kind {
@@ -48,6 +49,7 @@ struct session {
 
 /* For varlink_server_config. */
 int session_connected(void *userdata, struct varlink_connection *connection);
+bool session_ready(void *userdata, struct varlink_connection *connection);
 void session_disconnected(void *userdata, struct varlink_connection *connection);
 void session_drained(void *userdata, struct varlink_connection *connection);
 

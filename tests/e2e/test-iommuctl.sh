@@ -211,7 +211,7 @@ describes_a_device() {
 explains_what_would_be_refused() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","plan":["first","then"],"guarantees":["one","two"]}
+		reply {"allowed":false,"decision":"group 12 is not viable","file":"/etc/iommud/policy.d/50-lab.policy","line":7,"groupScope":"whole","backend":"iommufd","label":"blue","group":12,"viable":false,"blockers":$blockers,"bystanders":$bystanders,"token":"cafe","passedRules":[{"file":"/etc/iommud/policy.d/10-a.policy","line":1,"action":"deny","key":"User","wanted":"bob carol","found":"1000"},{"file":"/etc/iommud/policy.d/10-a.policy","line":9,"action":"allow","key":"Unit","wanted":null,"found":"none"}],"morePassedRules":3,"resetScope":"bus","resetSet":["0000:01:00.0","0000:01:00.1"],"plan":["first","then"],"guarantees":["one","two"]}
 	END
 	run 0 explain 0000:01:00.0 --as=alice:kvm --backend iommufd
 	logged 'call {"method":"io.iommud.Explain","parameters":{"device":"0000:01:00.0","as":"alice:kvm","backend":"iommufd"}}'
@@ -219,6 +219,9 @@ explains_what_would_be_refused() {
             Answer: refused
           Decision: group 12 is not viable
               Rule: /etc/iommud/policy.d/50-lab.policy:7
+       Passed over: /etc/iommud/policy.d/10-a.policy:1 (deny): User=bob carol, but it is 1000
+                    /etc/iommud/policy.d/10-a.policy:9 (allow): another Unit than none
+                    and 3 more
              Group: 12
        Group scope: whole
            Backend: iommufd
@@ -231,6 +234,7 @@ explains_what_would_be_refused() {
         Bystanders: 0000:01:00.1 (8086:10d3, driver e1000e): is unbound
                     0000:01:00.2 (8086:10d4, no driver): stays
      Consent token: cafe
+         Reset set: 0000:01:00.0, 0000:01:00.1
               Plan: first
                     then
         Guarantees: one
@@ -240,7 +244,7 @@ explains_what_would_be_refused() {
 explains_what_would_be_granted() {
 	start <<-END
 		call io.iommud.Explain
-		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"plan":[],"guarantees":[]}
+		reply {"allowed":true,"decision":"rule at x:1 allows it","file":null,"line":null,"groupScope":"singleton","backend":"legacy","label":null,"group":5,"viable":true,"blockers":[],"bystanders":[],"token":null,"passedRules":[],"morePassedRules":0,"resetScope":"function","resetSet":["0000:00:04.0"],"plan":[],"guarantees":[]}
 	END
 	run 0 explain 0000:00:04.0
 	is "$out" '            Device: 0000:00:04.0
@@ -250,7 +254,8 @@ explains_what_would_be_granted() {
              Group: 5
        Group scope: singleton
            Backend: legacy
-           Verdict: viable'
+           Verdict: viable
+         Reset set: 0000:00:04.0'
 	run 0 explain --json=short 0000:00:04.0
 	has "$out" '{"allowed":true,'
 }
@@ -259,6 +264,8 @@ shows_daemon_and_leases() {
 	start <<-END
 		call org.varlink.service.GetInfo
 		reply {"vendor":"iommud","product":"iommud","version":"1.2","url":"u","interfaces":["io.iommud"]}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"prefer","loaded":true,"abiVersion":1,"features":[]},"weaknesses":[]}
 		call io.iommud.ListLeases
 		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":"blue","devices":["0000:00:04.0","0000:00:05.0"],"groups":[5,6],"uid":1000,"pid":42,"holders":[]}}
 		more {"lease":{"lease":14,"state":"lingering","backend":"legacy","label":null,"devices":["0000:01:00.0"],"groups":[12],"uid":-1,"pid":null,"holders":["pid 7 (qemu)","maybe pid 8 (x)"]}}
@@ -266,6 +273,7 @@ shows_daemon_and_leases() {
 	END
 	run 0 status
 	is "$out" 'iommud 1.2 answers.
+Kernel module: in use (KernelModule=prefer)
 LEASE  STATE      BACKEND  LABEL  UID   PID  GROUPS  DEVICES
 3      active     iommufd  blue   1000  42   5, 6    0000:00:04.0, 0000:00:05.0
 14     lingering  legacy   -      -     -    12      0000:01:00.0
@@ -279,6 +287,8 @@ shows_what_is_parked_for_a_lease() {
 	start <<-END
 		call org.varlink.service.GetInfo
 		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"prefer","loaded":true,"abiVersion":1,"features":[]},"weaknesses":[]}
 		call io.iommud.ListLeases
 		more {"lease":{"lease":3,"state":"active","backend":"iommufd","label":null,"devices":["0000:00:07.2"],"parked":["0000:00:07.0","0000:00:07.1"],"groups":[5],"uid":1000,"pid":42}}
 		more {"lease":{"lease":4,"state":"active","backend":"legacy","label":null,"devices":["0000:01:00.0"],"parked":[],"groups":[12],"uid":1000,"pid":42}}
@@ -286,20 +296,41 @@ shows_what_is_parked_for_a_lease() {
 	END
 	run 0 status
 	is "$out" 'iommud 1.2 answers.
+Kernel module: in use (KernelModule=prefer)
 LEASE  STATE   BACKEND  LABEL  UID   PID  GROUPS  DEVICES       PARKED
 3      active  iommufd  -      1000  42   5       0000:00:07.2  0000:00:07.0, 0000:00:07.1
 4      active  legacy   -      1000  42   12      0000:01:00.0  -'
+}
+
+says_what_is_weaker_without_the_module() {
+	start <<-END
+		call org.varlink.service.GetInfo
+		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"off","loaded":false,"abiVersion":null,"features":[]},"weaknesses":["this is","and that"]}
+		call io.iommud.ListLeases
+		reply {}
+	END
+	run 0 status
+	is "$out" 'iommud 1.2 answers.
+Kernel module: not in use (KernelModule=off)
+  this is
+  and that
+No leases.'
 }
 
 shows_that_there_are_no_leases() {
 	start <<-END
 		call org.varlink.service.GetInfo
 		reply {"product":"iommud","version":"1.2"}
+		call io.iommud.GetStatus
+		reply {"kernelModule":{"use":"prefer","loaded":true,"abiVersion":1,"features":[]},"weaknesses":[]}
 		call io.iommud.ListLeases
 		reply {}
 	END
 	run 0 status
 	is "$out" 'iommud 1.2 answers.
+Kernel module: in use (KernelModule=prefer)
 No leases.'
 	run 0 status --no-legend
 	is "$out" ''
@@ -817,7 +848,7 @@ descriptors_never_become_standard_streams() {
 
 # ---- policy, usage, help ----
 
-policy_check_asks_the_daemon() {
+policy_asks_the_daemon() {
 	cat >"$dir/daemon" <<-'END'
 		#!/bin/sh
 		printf '<%s>' "$@"
@@ -829,12 +860,25 @@ policy_check_asks_the_daemon() {
 	is "$out" '<--check-policy>'
 	run 7 policy check '/a b' /c
 	is "$out" '<--check-policy></a b></c>'
+	run 7 policy list
+	is "$out" '<--list-policy>'
+	run 7 policy list --json /a
+	is "$out" '<--list-policy=pretty></a>'
+	run 7 policy --json=short list
+	is "$out" '<--list-policy=short>'
+	run 7 policy test /x.test /a
+	is "$out" '<--test-policy></x.test></a>'
+	run 2 policy test
+	has "$err" 'which file?'
+	run 2 policy check --json
+	has "$err" "'policy check' takes no --json"
 	export IOMMUD_DAEMON=$dir/missing
 	run 1 policy check
 	has "$err" "$dir/missing: No such file"
 	unset IOMMUD_DAEMON
 	run 2 policy
 	run 2 policy chekc
+	has "$err" "did you mean 'check'?"
 }
 
 usage_errors_have_a_hint() {
@@ -926,6 +970,7 @@ completion_knows_verbs_options_and_devices() {
 	completes "$ctl run --pool=f" fast-net
 	completes 'iommuctl --color=a' auto always
 	completes 'iommuctl policy ch' check
+	completes 'iommuctl policy te' test
 	completes "$ctl explain " 0000:00:04.0 0000:01:00.0
 	completes "$ctl explain 0000:01" 01:00.0
 	completes "$ctl run 0000:00:04.0 0000:0" 00:04.0 01:00.0
@@ -992,7 +1037,7 @@ run_says_what_the_backend_lacks
 run_says_when_the_command_can_not_start
 run_refused_starts_nothing
 descriptors_never_become_standard_streams
-policy_check_asks_the_daemon
+policy_asks_the_daemon
 usage_errors_have_a_hint
 help_and_version_are_there
 every_verb_and_option_has_its_place_in_the_manual

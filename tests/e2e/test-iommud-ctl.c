@@ -62,6 +62,11 @@ static void explains_before_anything_is_done(void **state)
 	CTL(ALICE, 0, "Answer: refused", "explain", CROWD_A);
 	CTL(0, 0, "10-test.policy:1", "explain", FORBIDDEN, "--as=nobody");
 	CTL(ALICE, EXIT_DENIED, "only root", "explain", NIC, "--as=nobody");
+	/* For each rule before the one that decides, why it did not; what it says of others is for root. */
+	CTL(0, 0, "Passed over: ", "explain", NIC, "--as=4242");
+	CTL(0, 0, "User=", "explain", NIC, "--as=4242:5@u:r:t:s0");
+	CTL(BOB, 0, "): another ", "explain", NIC);
+	CTL(BOB, 0, "\"wanted\":null", "explain", NIC, "--json=short");
 	assert_int_equal(fuse_sysfs_writes(machine->sysfs), 0);
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -196,6 +197,92 @@ static void iommuctl_has_the_daemon_check(void **state)
 	free(output);
 }
 
+/* ---- listing and testing: of files, not of what the daemon has ---- */
+
+static void policy_list_shows_rules_in_order_and_files_that_do_not_count(void **state)
+{
+	struct machine *machine = *state;
+	char a[96], b[96], *output;
+
+	machine_start(machine);
+	snprintf(a, sizeof(a), "%s/a", machine->dir);
+	snprintf(b, sizeof(b), "%s/b", machine->dir);
+	assert_int_equal(mkdir(a, 0755), 0);
+	assert_int_equal(mkdir(b, 0755), 0);
+	machine_write(machine, "a/10-a.policy", "[Match]\nAddress=*\n[Client]\nUser=root\n[Grant]\nAction=deny\n");
+	machine_write(machine, "b/10-a.policy", ALLOW("*", "1000"));
+	machine_write(machine, "b/20-b.policy", ALLOW(NIC, "1000") "Label=red\n");
+	machine_write(machine, "a/30-c.policy", "");
+	assert_int_equal(machine_run(machine, 0, &output, "iommuctl", "policy", "list", a, b, NULL), 0);
+	assert_contains(output, "/a/10-a.policy:1  deny    Address=*");
+	assert_contains(output, "/b/20-b.policy:1  allow   Address=" NIC "  User=1000  Label=red\n");
+	assert_true(strstr(output, "/a/10-a.policy:1") < strstr(output, "/b/20-b.policy:1"));
+	assert_contains(output, "/b/10-a.policy: overridden by the one in ");
+	assert_contains(output, "/a/30-c.policy: masks its name\n");
+	free(output);
+	assert_int_equal(machine_run(machine, 0, &output, "iommuctl", "policy", "list", "--json=short", a, b, NULL), 0);
+	assert_contains(output, "/b/20-b.policy\",\"line\":1,\"action\":\"allow\",\"match\":\"Address=" NIC "\"");
+	assert_contains(output, "\"name\":\"30-c.policy\",\"state\":\"masks\",\"by\":null}");
+	free(output);
+}
+
+#define EXPECT_NIC "[Device]\nAddress=" NIC "\nVendor=8086\n"
+
+static void policy_test_tells_what_differs_from_what_is_expected(void **state)
+{
+	static const char good[] = EXPECT_NIC "[Expect]\nAs=1000\nDecision=allow\nRule=10-a.policy:1\n"
+					      "[Expect]\nAs=1001\nDecision=deny\nRule=none\n";
+	static const char bad[] = EXPECT_NIC "[Expect]\nAs=1001\nDecision=allow\n[Expect]\nAs=1000\nDecision=allow\n";
+	struct machine *machine = *state;
+	char dir[96], file[96], *output;
+
+	machine_start(machine);
+	snprintf(dir, sizeof(dir), "%s/c", machine->dir);
+	snprintf(file, sizeof(file), "%s/x.test", machine->dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	machine_write(machine, "c/10-a.policy", ALLOW(NIC, "1000"));
+	machine_write(machine, "x.test", good);
+	assert_int_equal(machine_run(machine, 0, &output, "iommuctl", "policy", "test", file, dir, NULL), 0);
+	assert_contains(output, "1..2\nok 1 - ");
+	assert_contains(output, "/x.test:4: " NIC " as 1000: allowed by ");
+	assert_contains(output, "\nok 2 - ");
+	free(output);
+	machine_write(machine, "x.test", bad);
+	assert_int_equal(machine_run(machine, 0, &output, "iommuctl", "policy", "test", file, dir, NULL), 1);
+	assert_contains(output, "not ok 1 - ");
+	assert_contains(output, "as 1001: Decision=allow is expected, but it is no rule fits " NIC);
+	assert_contains(output, "\nok 2 - ");
+	assert_contains(output, "# 1 of 2 differ\n");
+	free(output);
+	machine_write(machine, "x.test", "[Device]\nVendr=8086\n");
+	assert_int_equal(machine_run(machine, 0, &output, "iommuctl", "policy", "test", file, dir, NULL), 1);
+	assert_contains(output, "/x.test:2:1: error: [Device] takes the keys of [Match], and 'Vendr' is none of them");
+	assert_contains(output, "Bail out! ");
+	free(output);
+}
+
+/* By nothing but its address, a device is this machine's. */
+static void policy_test_asks_about_devices_of_this_machine(void **state)
+{
+	struct machine *machine = *state;
+	char dir[96], file[96], *output;
+
+	machine_start(machine);
+	snprintf(dir, sizeof(dir), "%s/d", machine->dir);
+	snprintf(file, sizeof(file), "%s/x.test", machine->dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	machine_write(machine, "d/10-a.policy", "[Match]\nDriver=e1000e\n[Client]\nUser=1000\n[Grant]\nAction=allow\n");
+	machine_write(machine, "x.test",
+		      "[Device]\nAddress=" NIC "\n[Expect]\nAs=1000\nDecision=allow\n"
+		      "[Device]\nAddress=0000:77:00.0\n[Expect]\nAs=1000\nDecision=deny\n");
+	assert_int_equal(machine_run(machine, 0, &output, "iommud", "--test-policy", file, "--policy-any-owner",
+				     "--sysfs", fuse_sysfs_path(machine->sysfs), dir, NULL),
+			 1);
+	assert_contains(output, "\nok 1 - ");
+	assert_contains(output, "as 1000: this machine has no device 0000:77:00.0 with an IOMMU group; describe it");
+	free(output);
+}
+
 /* ---- iommud.conf, and other reasons not to start ---- */
 
 static void assert_does_not_start(struct machine *machine, const char *config, const char *user, char **ret_output)
@@ -294,6 +381,9 @@ int main(void)
 		TEST(two_daemons_with_two_policies_grant_nothing),
 		TEST(check_policy_says_what_is_wrong),
 		TEST(iommuctl_has_the_daemon_check),
+		TEST(policy_list_shows_rules_in_order_and_files_that_do_not_count),
+		TEST(policy_test_tells_what_differs_from_what_is_expected),
+		TEST(policy_test_asks_about_devices_of_this_machine),
 		TEST(a_wrong_setting_keeps_it_from_starting_and_all_are_said),
 		TEST(it_does_not_start_without_the_user_that_it_should_become),
 		TEST(a_second_one_does_not_start),

@@ -93,6 +93,7 @@ void asker_go(struct asker *asker)
 	asker->waits = false;
 	asker->lease = 0;
 	rig_settle(asker->rig);
+	identity_clear(&asker->identity);
 }
 
 void rig_add_device(struct rig *rig, const char *address, int group, const char *numa_node)

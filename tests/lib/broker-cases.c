@@ -31,7 +31,7 @@ int broker_case_teardown(void **state)
 	return 0;
 }
 
-struct peer *peer_of(struct rig *rig, const struct identity *identity)
+struct peer *peer_of(struct rig *rig, struct identity *identity)
 {
 	struct peer *peer = peer_new(rig->broker, identity, 2);
 
@@ -45,8 +45,8 @@ void free_slot(struct rig *rig)
 	fake_sysfs_set_driver(rig->sysfs, SLOT_NVME, NULL);
 }
 
-void refuses(struct rig *rig, const struct identity *who, const char *devices, const char *consent,
-	     enum refusal_kind kind, const char *said)
+void refuses(struct rig *rig, struct identity *who, const char *devices, const char *consent, enum refusal_kind kind,
+	     const char *said)
 {
 	struct peer *peer = peer_of(rig, who);
 

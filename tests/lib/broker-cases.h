@@ -21,12 +21,12 @@ int broker_case_teardown(void **state);
 #define BROKER_CASE(function) cmocka_unit_test_setup_teardown(function, broker_case_setup, broker_case_teardown)
 
 /* A client; peer_free(). */
-struct peer *peer_of(struct rig *rig, const struct identity *identity);
+struct peer *peer_of(struct rig *rig, struct identity *identity);
 /* By hand, as an administrator would: the slot's members without drivers. */
 void free_slot(struct rig *rig);
 /* It is refused in that way and with these words, and nothing was prepared. */
-void refuses(struct rig *rig, const struct identity *who, const char *devices, const char *consent,
-	     enum refusal_kind kind, const char *said);
+void refuses(struct rig *rig, struct identity *who, const char *devices, const char *consent, enum refusal_kind kind,
+	     const char *said);
 /* `policy` for broker and helper, where bob may have the third of the slot, and the others make room; bob. */
 struct peer *bob_who_parks(struct rig *rig, const char *policy);
 /* Asks twice, the second time with the token. */

@@ -17,6 +17,8 @@ struct opener_device rig_opened;
 int rig_bus_reset_error;
 unsigned int rig_n_bus_resets;
 void (*rig_while_opening)(struct rig *rig);
+struct ownership *rig_module;
+bool rig_has_iommufd = true;
 static struct rig *rig_of_opener;
 
 static void must(bool fine, const char *what)
@@ -27,14 +29,14 @@ static void must(bool fine, const char *what)
 	abort();
 }
 
-static bool fake_available(int dev_fd)
+static bool fake_iommufd_available(int dev_fd)
 {
-	return true;
+	return rig_has_iommufd;
 }
 
-static bool fake_unavailable(int dev_fd)
+static bool fake_legacy_available(int dev_fd)
 {
-	return false;
+	return !rig_has_iommufd;
 }
 
 static int fake_open(int dev_fd, const struct opener_device *devices, size_t n_devices, struct opened *ret,
@@ -66,10 +68,12 @@ static int fake_reset_buses(int dev_fd, const struct opener_device *devices, siz
 	return ret->error && !bus_reset_is_impossible(ret) ? -ret->error : 0;
 }
 
-static const struct opener fake_iommufd = {
-	.name = "iommufd", .available = fake_available, .open = fake_open, .reset_buses = fake_reset_buses
-};
-static const struct opener fake_legacy = { .name = "legacy", .available = fake_unavailable, .open = fake_open };
+static const struct opener fake_iommufd = { .name = "iommufd",
+					    .available = fake_iommufd_available,
+					    .open = fake_open,
+					    .reset_buses = fake_reset_buses,
+					    .has_context = true };
+static const struct opener fake_legacy = { .name = "legacy", .available = fake_legacy_available, .open = fake_open };
 static const struct opener *const openers[] = { &fake_iommufd, &fake_legacy, NULL };
 
 static void hear(void *userdata, const struct broker_event *event)
@@ -146,6 +150,7 @@ void rig_start(struct rig *rig, const char *policy)
 	config.helper = rig->helper;
 	config.dev_fd = rig->dev_fd;
 	config.policy = rig_policy(policy);
+	config.module = rig_module;
 	memcpy(rig->fake.digest, policy_digest(config.policy), DIGEST_SIZE);
 	must(broker_new(&config, &rig->broker) == 0, "broker");
 }
@@ -159,6 +164,8 @@ void rig_stop(struct rig *rig)
 	fake_helper_stop(&rig->fake);
 	fake_sysfs_free(rig->sysfs);
 	close_fd(rig->dev_fd);
+	rig_module = NULL;
+	rig_has_iommufd = true;
 }
 
 static bool is_readable(int fd)
@@ -180,6 +187,8 @@ void rig_settle(struct rig *rig)
 				broker_helper_lost(rig->broker);
 		}
 		broker_dispatch(rig->broker);
+		if (rig_module)
+			broker_module_dispatch(rig->broker);
 		if (broker_next_deadline(rig->broker) == 0) {
 			busy = true;
 			broker_expire(rig->broker, 0);

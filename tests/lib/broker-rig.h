@@ -38,6 +38,8 @@ struct outcome {
 	enum lease_state state;
 };
 
+struct ownership;
+
 struct rig {
 	struct fake_sysfs *sysfs;
 	struct fake_helper fake;
@@ -61,6 +63,9 @@ extern struct opener_device rig_opened; /* the first device of the last open, as
 /* What the fake kernel answers to the reset of a bus (a positive errno; 0: it is done), and how many it was asked for. */
 extern int rig_bus_reset_error;
 extern unsigned int rig_n_bus_resets;
+/* The kernel module that the next rig_start() gives to the broker; NULL: none. Reset by rig_stop(). */
+extern struct ownership *rig_module;
+extern bool rig_has_iommufd; /* the backend iommufd is there, as it is unless a test says no; reset by rig_stop() */
 /* Called in the midst of an open, before it answers. */
 extern void (*rig_while_opening)(struct rig *rig);
 

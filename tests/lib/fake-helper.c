@@ -192,7 +192,7 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 		return;
 	}
 	transaction->open = false;
-	note(helper, "restore", transaction->address);
+	note(helper, request->flags & HELPER_STAYS ? "stay" : "restore", transaction->address);
 	if (!is_mdev(helper, transaction->address))
 		fake_sysfs_set_driver(helper->sysfs, transaction->address,
 				      transaction->driver[0] ? transaction->driver : NULL);
@@ -261,6 +261,10 @@ static void answer(struct fake_helper *helper, const struct helper_request *requ
 		make_vfs(helper, request, &reply);
 	else if (request->operation == HELPER_SIGNAL)
 		signal_client(helper, request, &reply);
+	else if (request->operation == HELPER_IDENTIFY) {
+		reply.process = helper->process;
+		reply.status = helper->identify_status;
+	}
 	must(send(helper->connection, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply), "send");
 }
 
@@ -283,6 +287,8 @@ static void take(struct fake_helper *helper, const struct helper_request *reques
 
 	helper->n_requests[request->operation]++;
 	if (helper->holders_silent && request->operation == HELPER_HOLDERS)
+		return;
+	if (helper->identify_silent && request->operation == HELPER_IDENTIFY)
 		return;
 	if (lingers)
 		timed_out(helper, request);

@@ -57,6 +57,10 @@ struct fake_helper {
 	uint32_t n_holders;
 	uint32_t holders_status;
 	bool holders_silent; /* it is not answered at all */
+	/* What IDENTIFY is answered; not at all while `identify_silent`. */
+	struct process_facts process;
+	uint32_t identify_status;
+	bool identify_silent;
 	/* What SIGNAL is answered; HELPER_OK: "terminate(ADDRESS) " or "kill(ADDRESS) " is in the trace. */
 	uint32_t signal_status;
 	const char *signal_detail; /* NULL: none */

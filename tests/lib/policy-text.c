@@ -77,3 +77,12 @@ struct policy_decision policy_ask(const struct policy *policy, const struct devi
 	policy_decide(policy, &subject, &client, &decision);
 	return decision;
 }
+
+struct policy_decision policy_ask_all(const struct policy *policy, const struct policy_subject *subject,
+				      const struct identity *client)
+{
+	struct policy_decision decision;
+
+	policy_decide(policy, subject, client, &decision);
+	return decision;
+}

@@ -18,6 +18,10 @@ void assert_policy_report(const char *text, const char *expected);
 struct policy_decision policy_ask(const struct policy *policy, const struct device_id *id, const char *driver,
 				  uid_t uid);
 
+/* The same of a subject and a client with everything that a test wants in them. */
+struct policy_decision policy_ask_all(const struct policy *policy, const struct policy_subject *subject,
+				      const struct identity *client);
+
 /* An Intel network card at 0000:01:00.0 and a display controller at 0000:65:0a.1. */
 extern const struct device_id test_nic;
 extern const struct device_id test_gpu;

@@ -51,6 +51,7 @@ static void start_server(struct service_rig *rig)
 		.n_methods = iommud_n_methods,
 		.connected = connected,
 		.disconnected = disconnected,
+		.ready = session_ready,
 		.drained = session_drained,
 		.userdata = &rig->service,
 	};
@@ -74,6 +75,7 @@ void service_rig_start(struct service_rig *rig, const char *policy)
 	rig_start(&rig->rig, policy);
 	rig->service.broker = rig->rig.broker;
 	list_init(&rig->service.subscribers);
+	rig->service.module_wanted = "prefer";
 	assert_int_equal(device_names_new(NULL, &rig->service.names), 0);
 	rig->rig.on_event = session_publish;
 	rig->rig.on_event_userdata = &rig->service;

@@ -197,6 +197,13 @@ void fixture_default_limits(struct varlink_limits *limits)
 	};
 }
 
+static bool on_ready(void *userdata, struct varlink_connection *connection)
+{
+	struct varlink_fixture *fixture = userdata;
+
+	return !fixture->on_ready || fixture->on_ready(fixture, connection);
+}
+
 static int fixture_listen(struct varlink_fixture *fixture)
 {
 	char dir[] = "/tmp/iommud-test-XXXXXX";
@@ -226,6 +233,7 @@ int fixture_start(struct varlink_fixture *fixture, const struct varlink_limits *
 		.connected = on_connected,
 		.disconnected = on_disconnected,
 		.drained = on_drained,
+		.ready = on_ready,
 		.userdata = fixture,
 	};
 	fixture_default_limits(&fixture->config.limits);

@@ -32,6 +32,8 @@ struct varlink_fixture {
 	size_t n_pending;
 	/* Called in `disconnected`, before the fixture forgets the connection's pending calls. */
 	void (*on_disconnected)(struct varlink_fixture *fixture, struct varlink_connection *connection);
+	/* What `ready` says; NULL: yes. */
+	bool (*on_ready)(struct varlink_fixture *fixture, struct varlink_connection *connection);
 	void (*on_drained)(struct varlink_fixture *fixture, struct varlink_connection *connection);
 };
 

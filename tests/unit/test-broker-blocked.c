@@ -43,7 +43,7 @@ static void assert_all_free(struct rig *rig)
 	assert_int_equal(fake_helper_n_open(&rig->fake), 0);
 }
 
-static void expect_busy(struct rig *rig, const struct identity *who, const char *said)
+static void expect_busy(struct rig *rig, struct identity *who, const char *said)
 {
 	struct peer *peer = peer_of(rig, who);
 

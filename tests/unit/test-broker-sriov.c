@@ -88,7 +88,7 @@ static void takes(struct rig *rig, struct peer *peer, const char *device)
 	assert_int_equal(rig->outcome.error, 0);
 }
 
-static void is_refused(struct rig *rig, const struct identity *who, const char *device, enum refusal_kind kind,
+static void is_refused(struct rig *rig, struct identity *who, const char *device, enum refusal_kind kind,
 		       const char *said)
 {
 	struct peer *peer = peer_of(rig, who);

@@ -125,6 +125,7 @@ static void defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(config.event_buffer_size, 128 << 20);
 	assert_int_equal(config.worker_timeout_usec, 30000000);
 	assert_int_equal(config.max_workers, 16);
+	assert_int_equal(config.kernel_module, CONFIG_MODULE_PREFER);
 }
 
 static void what_is_not_named_keeps_its_value(void **state)
@@ -219,6 +220,16 @@ static void takes_nothing_that_is_no_number(void **state)
 			try_value(key, values[i], false);
 }
 
+static void the_kernel_module_is_one_of_three_words(void **state)
+{
+	assert_int_equal(must_load("[Kernel]\nKernelModule=require\n").kernel_module, CONFIG_MODULE_REQUIRE);
+	assert_int_equal(must_load("[Kernel]\nKernelModule=prefer\n").kernel_module, CONFIG_MODULE_PREFER);
+	assert_int_equal(must_load("[Kernel]\nKernelModule=off\n").kernel_module, CONFIG_MODULE_OFF);
+	must_fail_once("[Kernel]\nKernelModule=yes\n", "2:14: error: not require, prefer or off: yes");
+	must_fail_once("[Kernel]\nKernelModule=1\n", "2:14: error: not require, prefer or off: 1");
+	must_fail_once("[Kernel]\nKernelModule=\n", "2:14: error: not require, prefer or off: ");
+}
+
 static void sizes_have_units(void **state)
 {
 	static const size_t size = ARRAY_SIZE(bounds) - 1;
@@ -240,11 +251,12 @@ static void sizes_have_units(void **state)
 
 static void unknown_sections_are_errors_and_their_keys_are_not(void **state)
 {
-	must_fail_once("[Limit]\nMaxConnections=1\nWhatever=2\n",
-		       "1:2: error: unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not Limit");
+	must_fail_once(
+		"[Limit]\nMaxConnections=1\nWhatever=2\n",
+		"1:2: error: unknown section; there are [Limits], [Timeouts], [Events], [Helper] and [Kernel], not Limit");
 	must_fail_once(
 		"[Limits]\nMaxConnections=1\n[limits]\nx=y\n",
-		"3:2: error: unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not limits");
+		"3:2: error: unknown section; there are [Limits], [Timeouts], [Events], [Helper] and [Kernel], not limits");
 }
 
 static void unknown_keys_are_errors(void **state)
@@ -268,7 +280,7 @@ static void every_error_is_told_in_one_run(void **state)
 	static const char *const lines[] = {
 		"2:16: error: no number in the range that iommud.conf(5) gives: 0",
 		"3:1: error: unknown key, see iommud.conf(5): What",
-		"5:2: error: unknown section; there are [Limits], [Timeouts], [Events] and [Helper], not Other",
+		"5:2: error: unknown section; there are [Limits], [Timeouts], [Events], [Helper] and [Kernel], not Other",
 		"7:19: error: no number in the range that iommud.conf(5) gives: many",
 	};
 
@@ -320,6 +332,7 @@ int main(void)
 		cmocka_unit_test(takes_every_key),
 		cmocka_unit_test(takes_each_key_within_its_bounds),
 		cmocka_unit_test(takes_nothing_that_is_no_number),
+		cmocka_unit_test(the_kernel_module_is_one_of_three_words),
 		cmocka_unit_test(sizes_have_units),
 		cmocka_unit_test(unknown_sections_are_errors_and_their_keys_are_not),
 		cmocka_unit_test(unknown_keys_are_errors),

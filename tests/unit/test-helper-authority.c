@@ -100,13 +100,24 @@ static const struct device_state device = {
 	.physical_function = "0000:00:02.0"
 };
 
+/* As the helper's worker does it. */
+static void judge_fd(const struct authority *authority, int fd, const struct authority_device *wanted,
+		     const struct authority_device *bystander, struct authority_answer *ret)
+{
+	struct identity client = IDENTITY_INIT;
+
+	if (authority_identify(authority, fd, &client, ret))
+		authority_judge(authority, &client, wanted, bystander, ret);
+	identity_clear(&client);
+}
+
 static struct authority_answer judge(const struct sockets *sockets, int fd, const struct device_facts *facts)
 {
 	const struct authority authority = { .decide = decide, .client_socket = sockets->path };
 	struct authority_answer answer;
 
 	n_asked = 0;
-	authority_judge(&authority, fd, &(struct authority_device){ &device, facts, NULL }, NULL, &answer);
+	judge_fd(&authority, fd, &(struct authority_device){ &device, facts, NULL }, NULL, &answer);
 	return answer;
 }
 
@@ -119,8 +130,8 @@ static struct authority_answer judge_parking(const struct sockets *sockets, cons
 	struct authority_answer answer;
 
 	n_asked = 0;
-	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &pair_facts, NULL },
-			&(struct authority_device){ bystander, facts, NULL }, &answer);
+	judge_fd(&authority, sockets->accepted, &(struct authority_device){ &device, &pair_facts, NULL },
+		 &(struct authority_device){ bystander, facts, NULL }, &answer);
 	return answer;
 }
 
@@ -294,8 +305,8 @@ static void nothing_with_virtual_functions_leaves_its_driver(void **state)
 	assert_non_null(strstr(answer.reason, "set its sriov_numvfs to 0 first"));
 	refuse_parking(sockets, "nvme", &member, "0000:00:01.1 has virtual functions");
 	/* One that has some, and is leased, is no reason for its bystanders to stay. */
-	authority_judge(&authority, sockets->accepted, &(struct authority_device){ &device, &member, NULL },
-			&(struct authority_device){ &bystander, &pair_facts, NULL }, &answer);
+	judge_fd(&authority, sockets->accepted, &(struct authority_device){ &device, &member, NULL },
+		 &(struct authority_device){ &bystander, &pair_facts, NULL }, &answer);
 	assert_int_equal(answer.status, HELPER_OK);
 }
 

@@ -145,7 +145,7 @@ static void sends_what_the_operation_carries(void **state)
 	assert_true(taken >= 0);
 	close(taken);
 	close(fd);
-	assert_int_equal(helper_client_restore(fixture->client, 42, on_reply, fixture), 0);
+	assert_int_equal(helper_client_restore(fixture->client, 42, 0, on_reply, fixture), 0);
 	request = take(fixture, NULL);
 	assert_int_equal(request.operation, HELPER_RESTORE);
 	assert_int_equal(request.transaction, 42);
@@ -187,7 +187,7 @@ static void calls_twice_for_a_restore_that_timed_out(void **state)
 	struct fixture *fixture = *state;
 	uint64_t serial;
 
-	assert_int_equal(helper_client_restore(fixture->client, 1, on_reply, fixture), 0);
+	assert_int_equal(helper_client_restore(fixture->client, 1, 0, on_reply, fixture), 0);
 	serial = take(fixture, NULL).serial;
 	answer(fixture, serial, HELPER_TIMED_OUT);
 	assert_int_equal(helper_client_dispatch(fixture->client), 0);
@@ -222,7 +222,7 @@ static void tells_all_when_the_helper_goes(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(helper_client_next(fixture->client, 0, on_reply, fixture), 0);
-	assert_int_equal(helper_client_restore(fixture->client, 1, on_reply, fixture), 0);
+	assert_int_equal(helper_client_restore(fixture->client, 1, 0, on_reply, fixture), 0);
 	fixture->helper = close_fd(fixture->helper);
 	assert_int_equal(helper_client_dispatch(fixture->client), -ECONNRESET);
 	assert_int_equal(fixture->n_called, 2);

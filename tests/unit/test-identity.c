@@ -196,7 +196,7 @@ static void without_memory_there_is_no_answer(void **state)
 		int r;
 
 		fail_alloc_begin(++n);
-		r = identity_from_text("root:daemon", &identity);
+		r = identity_from_text("root:daemon@x", &identity);
 		failed = fail_alloc_end();
 		assert_int_equal(r, failed ? -ENOMEM : 0);
 		identity_clear(&identity);
@@ -204,10 +204,27 @@ static void without_memory_there_is_no_answer(void **state)
 	assert_true(n > 2);
 }
 
+static void a_context_stands_behind_an_at_sign(void **state)
+{
+	struct identity identity = IDENTITY_INIT;
+
+	assert_int_equal(identity_from_text("4242:5@system_u:system_r:svirt_t:s0:c1,c2", &identity), 0);
+	assert_int_equal(identity.uid, 4242);
+	assert_int_equal(identity.gid, 5);
+	assert_string_equal(identity.label, "system_u:system_r:svirt_t:s0:c1,c2");
+	identity_clear(&identity);
+	assert_int_equal(identity_from_text("root@x", &identity), 0);
+	assert_string_equal(identity.label, "x");
+	identity_clear(&identity);
+	assert_text("root@", -ENOENT, 0, 0);
+	assert_text("@x", -ENOENT, 0, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_peer_of_a_socket_is_who_made_it),
+		cmocka_unit_test(a_context_stands_behind_an_at_sign),
 		cmocka_unit_test(the_peers_groups_are_those_of_its_time),
 		cmocka_unit_test(what_is_no_unix_socket_has_no_identity),
 		cmocka_unit_test(without_memory_nothing_is_left_open),

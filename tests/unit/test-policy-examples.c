@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "policy-text.h"
+#include "policy/expect.h"
 #include "policy/keys.h"
 #include "util/cleanup.h"
 #include "util/fileio.h"
@@ -109,6 +110,16 @@ static void say_what_their_comments_say(void **state)
 }
 
 /* Blocks of literal text that begin with a section are policies. */
+static void assert_is_expectation(const char *text)
+{
+	struct expectations expectations;
+	struct policy_report report;
+
+	assert_int_equal(expectations_parse("page", text, strlen(text), &expectations, &report), 0);
+	assert_true(expectations.n > 0);
+	expectations_clear(&expectations);
+}
+
 static void those_of_the_manual_page_parse(void **state)
 {
 	_cleanup_free_ char *page = NULL;
@@ -120,7 +131,9 @@ static void those_of_the_manual_page_parse(void **state)
 
 		assert_non_null(end);
 		*end = '\0';
-		if (text[0] == '[')
+		if (strncmp(text, "[Device]", 8) == 0)
+			assert_is_expectation(text);
+		else if (text[0] == '[')
 			policy_free(policy_must_load(text));
 		block = end + 1;
 	}

@@ -81,13 +81,16 @@ static int setup(void **state)
 	struct policy *policy;
 
 	policy_tree_make(&tree);
-	policy_tree_write(&tree, "high/10.policy",
-			  "[Match]\nVendor=8086 80*\nDevice=10d3\nClass=02 0300??\nAddress=0000:*, 0001:00:00.0\n"
-			  "Driver=none e1000e igb*\nPhysicalFunction=none 0000:*\n[Pool]\nName=some\n[Host]\nNumVFs=4\n"
-			  "[Client]\nUser=root daemon 7\nGroup=daemon 8\n"
-			  "[Grant]\nAction=allow\nGroupScope=whole\nBackend=iommufd legacy\nLabel=text\n"
-			  "[Match]\nVendor=* 8086\n[Client]\nUser=1\n[Grant]\nAction=deny\n"
-			  "[Match]\nAddress=*\n[Client]\nUser=2\n[Grant]\nAction=allow\nLabel=peer\n");
+	policy_tree_write(
+		&tree, "high/10.policy",
+		"[Match]\nVendor=8086 80*\nDevice=10d3\nClass=02 0300??\nAddress=0000:*, 0001:00:00.0\n"
+		"Driver=none e1000e igb* !vfio-pci\nSubsystem=*:* !1028:0001\nNumaNode=0 none\n"
+		"PhysicalFunction=none 0000:*\n[Pool]\nName=some\n[Host]\nNumVFs=4\n"
+		"[Client]\nUser=root daemon 7\nGroup=daemon 8\nUnit=a.service !b*.service\nSlice=user.slice\n"
+		"Executable=/usr/bin/*\nContext=*:*:t:* a:b:c:d\nAppArmor=qemu*\n"
+		"[Grant]\nAction=allow\nGroupScope=whole\nBackend=iommufd legacy\nLabel=text\n"
+		"[Match]\nVendor=* 8086\n[Client]\nUser=1\n[Grant]\nAction=deny\n"
+		"[Match]\nAddress=*\nPool=* !?ome\nPath=pci-*\nSerial=S1\n[Client]\nUser=2\n[Grant]\nAction=allow\nLabel=peer\n");
 	policy_tree_write_rule(&tree, "low/10.policy", "8086", "allow");
 	policy_tree_write_rule(&tree, "low/20.policy", "8086", "allow");
 	/* What the C library keeps open for looking up users is open from now on, and no leak later. */

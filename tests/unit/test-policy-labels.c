@@ -233,7 +233,11 @@ static void agrees_with_asking_for_each_client(void **state)
 					 matches[rand_r(&seed) % ARRAY_SIZE(matches)],
 					 users[rand_r(&seed) % ARRAY_SIZE(users)],
 					 grants[rand_r(&seed) % ARRAY_SIZE(grants)]);
-		assert_int_equal(policy_from_text(text, &policy, &report), 0);
+		/* A deny behind an allow of the same is an error, and no policy. */
+		if (policy_from_text(text, &policy, &report) < 0) {
+			policy_report_clear(&report);
+			continue;
+		}
 		/* User 4 is named by no rule and stands for everybody else. */
 		expected = conflict_by_asking(policy, 4);
 		if (policy_find_label_conflict(policy, members, 2, &conflict) != expected)

@@ -22,6 +22,8 @@ static const char *const good_text = "# a comment\n"
 				     "Class=02 03\n"
 				     "Address=0000:*\n"
 				     "Driver=none e1000e\n"
+				     "Subsystem=*:* !1028:*\n"
+				     "NumaNode=0 none !1\n"
 				     "PhysicalFunction=none 0000:*\n"
 				     "[Pool]\n"
 				     "Name=some\n"
@@ -57,6 +59,22 @@ static const char *const lines[] = {
 	"Address=*",
 	"Driver=none",
 	"PhysicalFunction=none",
+	"Vendor=!8086",
+	"Vendor=!",
+	"Subsystem=8086:*",
+	"Class=nvme !usb",
+	"NumaNode=none",
+	"Path=pci-*",
+	"Serial=!x",
+	"Pool=some",
+	"Pool=other",
+	"Unit=!a.service",
+	"Unit=a",
+	"Slice=a.slice",
+	"Executable=/*",
+	"Context=*:*:t:*",
+	"Context=:",
+	"AppArmor=*",
 	"[Pool]",
 	"Name=some",
 	"[Host]",

@@ -303,10 +303,15 @@ static void unsafe_interrupts_are_allowed_when_each_loaded_module_allows_them(vo
 
 /* ---- the boot display ---- */
 
-static bool display_in_use(struct registry_fixture *fixture)
+static enum display_holder display_holder(struct registry_fixture *fixture)
 {
 	assert_int_equal(registry_refresh(fixture->registry, GRAPHICS), 0);
 	return registry_find_device(fixture->registry, GRAPHICS)->boot_display;
+}
+
+static bool display_in_use(struct registry_fixture *fixture)
+{
+	return display_holder(fixture) != DISPLAY_FREE;
 }
 
 static void a_boot_display_is_in_use_when_a_native_driver_shows_something(void **state)
@@ -316,7 +321,7 @@ static void a_boot_display_is_in_use_when_a_native_driver_shows_something(void *
 	fake_sysfs_set_attribute(fixture->fake, GRAPHICS, "boot_vga", "1");
 	assert_false(display_in_use(fixture));
 	fake_sysfs_set_attribute(fixture->fake, GRAPHICS, "drm/card0/dev", "226:0");
-	assert_true(display_in_use(fixture));
+	assert_int_equal(display_holder(fixture), DISPLAY_DRIVER);
 	fixture_reported(fixture, 0, DEVICE_CHANGED, GRAPHICS);
 	fake_sysfs_set_driver(fixture->fake, GRAPHICS, "vfio-pci");
 	assert_false(display_in_use(fixture));
@@ -344,7 +349,7 @@ static void a_boot_display_is_in_use_by_a_bound_firmware_framebuffer(void **stat
 	fake_sysfs_add_device(fixture->fake, &framebuffer);
 	assert_false(display_in_use(fixture));
 	fake_sysfs_set_driver(fixture->fake, framebuffer.address, "efi-framebuffer");
-	assert_true(display_in_use(fixture));
+	assert_int_equal(display_holder(fixture), DISPLAY_EFI);
 	fake_sysfs_set_driver(fixture->fake, GRAPHICS, "vfio-pci");
 	assert_true(display_in_use(fixture));
 	fake_sysfs_set_attribute(fixture->fake, GRAPHICS, "boot_vga", "0");
@@ -361,7 +366,7 @@ static void a_firmware_framebuffer_below_a_display_is_its_own(void **state)
 	struct registry_fixture *fixture = *state;
 
 	fake_sysfs_add_device(fixture->fake, &framebuffer);
-	assert_true(display_in_use(fixture));
+	assert_int_equal(display_holder(fixture), DISPLAY_SIMPLE);
 	assert_false(registry_find_device(fixture->registry, SOUND)->boot_display);
 	fake_sysfs_remove_device(fixture->fake, framebuffer.address);
 	assert_false(display_in_use(fixture));

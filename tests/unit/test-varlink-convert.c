@@ -111,9 +111,11 @@ static void a_device_that_has_everything(void **state)
 
 	device.id = (struct device_id){ NIC, 0x8086, 0x10d3, 0x00ff, 0x1, 0x020000 };
 	device.numa_node = 1;
+	strcpy(device.path, "pci-0000:01:00.0");
+	strcpy(device.serial, "S1");
 	strcpy(device.physical_function, EDU);
 	device.reset_methods = (RESET_CXL_BUS << 1) - 1;
-	device.boot_display = true;
+	device.boot_display = DISPLAY_DRIVER;
 	json = convert(&device, names);
 	assert_text(json, "address", NIC);
 	assert_text(json, "bus", "pci");
@@ -128,6 +130,8 @@ static void a_device_that_has_everything(void **state)
 	assert_text(json, "className", "Ethernet controller");
 	assert_text(json, "physicalFunction", EDU);
 	assert_int_equal(number(json, "numaNode"), 1);
+	assert_text(json, "path", "pci-0000:01:00.0");
+	assert_text(json, "serialNumber", "S1");
 	assert_int_equal(number(json, "group"), 1);
 	assert_int_equal(json_object_array_length(json_child(json, "resetMethods")), 7);
 	assert_true(json_object_get_boolean(json_child(json, "bootDisplay")));
@@ -145,6 +149,7 @@ static void a_device_that_has_nothing(void **state)
 	device.reset_methods = 0;
 	json = convert(&device, no_names);
 	assert_true(is_null(json, "driver") && is_null(json, "vendorName") && is_null(json, "deviceName"));
+	assert_true(is_null(json, "path") && is_null(json, "serialNumber"));
 	assert_true(is_null(json, "className") && is_null(json, "numaNode") && is_null(json, "physicalFunction"));
 	assert_true(is_null(json, "lease") && is_null(json, "state") && is_null(json, "parent"));
 	assert_int_equal(json_object_array_length(json_child(json, "virtualFunctions")), 0);
@@ -419,12 +424,14 @@ static void descriptors_are_at_their_indexes(void **state)
 
 static void explanations_with_and_without_everything(void **state)
 {
+	struct policy_miss missed[] = { { "f", 1, POLICY_DENY, "User", "bob", "1000" } };
+	struct reset_member self = { .address = "0000:01:00.0" };
 	struct explanation explanation = { .group = 3 };
-	json_object *json;
+	json_object *json, *rule;
 
 	explanation.refusal.kind = REFUSAL_DENIED;
 	strcpy(explanation.refusal.message, "no rule");
-	json = checked(IDL_METHOD, "Explain", convert_explanation(&explanation));
+	json = checked(IDL_METHOD, "Explain", convert_explanation(&explanation, false));
 	assert_false(json_object_get_boolean(json_child(json, "allowed")));
 	assert_text(json, "decision", "no rule");
 	assert_true(is_null(json, "file") && is_null(json, "line") && is_null(json, "groupScope"));
@@ -442,8 +449,22 @@ static void explanations_with_and_without_everything(void **state)
 		.opener = &opener_legacy,
 		.plan = { "one", "two" },
 		.n_plan = 2,
+		.guarantees = { "first", "second", "third" },
+		.n_guarantees = 3,
 	};
-	json = checked(IDL_METHOD, "Explain", convert_explanation(&explanation));
+	explanation.passed = missed;
+	explanation.n_passed = 1;
+	explanation.n_passed_in_all = 3;
+	explanation.reset = (struct reset_set){ RESET_SCOPE_FUNCTION, &self, 1 };
+	json = checked(IDL_METHOD, "Explain", convert_explanation(&explanation, true));
+	assert_int_equal(number(json, "morePassedRules"), 2);
+	assert_text(json, "resetScope", "function");
+	assert_int_equal(json_object_array_length(json_child(json, "resetSet")), 1);
+	rule = json_object_array_get_idx(json_child(json, "passedRules"), 0);
+	assert_text(rule, "action", "deny");
+	assert_text(rule, "key", "User");
+	assert_text(rule, "wanted", "bob");
+	assert_text(rule, "found", "1000");
 	assert_true(json_object_get_boolean(json_child(json, "allowed")));
 	assert_text(json, "decision", "because");
 	assert_int_equal(number(json, "line"), 4);
@@ -453,6 +474,12 @@ static void explanations_with_and_without_everything(void **state)
 	assert_text(json, "token", "t");
 	assert_int_equal(json_object_array_length(json_child(json, "plan")), 2);
 	assert_int_equal(json_object_array_length(json_child(json, "guarantees")), 3);
+	json_object_put(json);
+	/* What rules say of others is for root. */
+	json = checked(IDL_METHOD, "Explain", convert_explanation(&explanation, false));
+	rule = json_object_array_get_idx(json_child(json, "passedRules"), 0);
+	assert_true(is_null(rule, "wanted"));
+	assert_text(rule, "found", "1000");
 	json_object_put(json);
 }
 

@@ -208,6 +208,19 @@ static struct varlink_reply acquire(struct varlink_client *client, const char *p
 	return service_call(&rig, client, "Acquire", parameters, NULL);
 }
 
+static void says_how_it_is(void **state)
+{
+	struct varlink_reply reply = service_call(&rig, &bob, "GetStatus", NULL, NULL);
+	json_object *module = json_child(reply.parameters, "kernelModule");
+
+	assert_string_equal(json_child_text(module, "use"), "prefer");
+	assert_false(json_object_get_boolean(json_child(module, "loaded")));
+	assert_null(json_child(module, "abiVersion"));
+	assert_int_equal(json_object_array_length(json_child(module, "features")), 0);
+	assert_int_equal(json_object_array_length(json_child(reply.parameters, "weaknesses")), 3);
+	varlink_reply_clear(&reply);
+}
+
 static void lists_leases_to_their_owner_and_to_root(void **state)
 {
 	struct varlink_reply first = acquire(&alice, DEVICES(NIC)), second = acquire(&bob, DEVICES(EDU));
@@ -693,6 +706,7 @@ int main(void)
 		CASE(takes_the_parameters_that_are_declared),
 		CASE(describes_itself),
 		CASE(lists_to_each_what_it_may_have),
+		CASE(says_how_it_is),
 		CASE(lists_leases_to_their_owner_and_to_root),
 		CASE(lists_leases_of_clients_that_are_unknown),
 		CASE(lists_want_more),

@@ -301,9 +301,23 @@ static void blocks_a_boot_display_in_use_even_when_it_moves(void **state)
 	struct scene scene;
 
 	scene_begin(&scene);
-	scene_add(&scene, GRAPHICS, "i915")->boot_display = true;
-	assert_one(&scene, &options, BLOCKER_BOOT_DISPLAY, GRAPHICS, "0000:01:00.0 is the boot display, and in use",
-		   "primary one in the firmware's setup");
+	scene_add(&scene, GRAPHICS, "i915")->boot_display = DISPLAY_DRIVER;
+	assert_one(&scene, &options, BLOCKER_BOOT_DISPLAY, GRAPHICS,
+		   "0000:01:00.0 is the boot display, and in use by its driver, i915 (boot_vga)",
+		   "echo 0000:01:00.0 >/sys/bus/pci/drivers/i915/unbind");
+}
+
+static void names_the_framebuffer_that_holds_a_boot_display(void **state)
+{
+	const char *const moving[] = { GRAPHICS, NULL };
+	const struct viability_options options = { .moving = moving };
+	struct scene scene;
+
+	scene_begin(&scene);
+	scene_add(&scene, GRAPHICS, "")->boot_display = DISPLAY_SIMPLE;
+	assert_one(&scene, &options, BLOCKER_BOOT_DISPLAY, GRAPHICS,
+		   "0000:01:00.0 is the boot display, and in use by the firmware's framebuffer, simple-framebuffer.0",
+		   "echo simple-framebuffer.0 >/sys/bus/platform/drivers/simple-framebuffer/unbind");
 }
 
 static void reports_all_blockers_of_a_group_the_groups_own_first(void **state)
@@ -317,7 +331,7 @@ static void reports_all_blockers_of_a_group_the_groups_own_first(void **state)
 	struct verdict verdict;
 
 	scene_begin(&scene);
-	scene_add(&scene, GRAPHICS, "i915")->boot_display = true;
+	scene_add(&scene, GRAPHICS, "i915")->boot_display = DISPLAY_DRIVER;
 	scene_add(&scene, SOUND, "snd_hda_intel");
 	scene.group.no_iommu = true;
 	scene.group.msi = MSI_NOT_ISOLATED;
@@ -344,7 +358,7 @@ static void texts_fit_with_the_longest_names(void **state)
 	memset(device->id.address, 'a', sizeof(device->id.address) - 1);
 	memset(device->driver, 'd', sizeof(device->driver) - 1);
 	strcpy(device->bus, "platformbus");
-	device->boot_display = true;
+	device->boot_display = DISPLAY_DRIVER;
 	verdict = judged(&scene, &strict);
 	assert_int_equal(verdict.n_blockers, 4);
 	assert_non_null(strstr(verdict.blockers[2].remedy, "ddd/unbind"));
@@ -403,7 +417,7 @@ static void judging_without_memory_leaves_nothing_behind(void **state)
 	int r;
 
 	scene_begin(&scene);
-	scene_add(&scene, GRAPHICS, "i915")->boot_display = true;
+	scene_add(&scene, GRAPHICS, "i915")->boot_display = DISPLAY_DRIVER;
 	scene.group.no_iommu = true;
 	scene.group.msi = MSI_NOT_ISOLATED;
 	scene.group.regions = &region;
@@ -492,6 +506,7 @@ int main(void)
 		cmocka_unit_test(accepts_unsafe_interrupts_when_the_admin_allowed_them),
 		cmocka_unit_test(leaves_unknown_interrupt_isolation_to_the_kernel),
 		cmocka_unit_test(blocks_a_boot_display_in_use_even_when_it_moves),
+		cmocka_unit_test(names_the_framebuffer_that_holds_a_boot_display),
 		cmocka_unit_test(reports_all_blockers_of_a_group_the_groups_own_first),
 		cmocka_unit_test(texts_fit_with_the_longest_names),
 		cmocka_unit_test(verdicts_are_equal_only_when_everything_is),

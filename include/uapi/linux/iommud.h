@@ -17,6 +17,7 @@
  *   EXDEV       another claim of the group has another label, or the nodes have different security contexts
  *   EOPNOTSUPP  INFO does not list the feature: this kernel, or this build, lacks it; of nodes: no LSM labels them
  *   EBADF       a descriptor that is none, or none of an iommufd
+ *   EALREADY    it was given back before
  *   ENOTTY      no such call on this descriptor
  *   ENOMEM      out of memory
  */
@@ -36,6 +37,9 @@
 #define IOMMUD_LABEL_MAX 255 /* bytes, without a NUL */
 #define IOMMUD_DRIVERS_MAX 16 /* names that a caller can allow */
 #define IOMMUD_NODES_MAX 64
+
+/* No driver is called so: the driver_override of a device that joined a claimed group, until the claim ends. */
+#define IOMMUD_OVERRIDE_DENIED "iommud-denied"
 
 /* ---- on /dev/iommud ---- */
 
@@ -139,6 +143,19 @@ struct iommud_handoff {
 };
 #define IOMMUD_IOC_HANDOFF _IO(IOMMUD_IOC_TYPE, 0x10)
 
+/*
+ * The group is on its way back: nobody is to get its DMA who does not have it now, and the host's drivers are to come again. The
+ * claim stays until every member that is on a driver of VFIO's was unbound from it, or removed; it ends by itself before the
+ * last of these unbinds returns, and the descriptor polls EPOLLHUP. An iommufd that nobody has any more is let go, and DMA of all
+ * members is blocked from then on; so it is at once where nobody has it, after HANDOFF too. A SINGLETON's lock ends. Returns 1
+ * when DMA is blocked now, 0 when somebody still has it. Once only; EALREADY.
+ */
+struct iommud_give_back {
+	__u32 size;
+	__u32 flags; /* in: 0 */
+};
+#define IOMMUD_IOC_GIVE_BACK _IO(IOMMUD_IOC_TYPE, 0x11)
+
 /* ---- read() of a claim's, or of an EVENTS descriptor: whole records, as many as fit; poll() tells when there are some ---- */
 
 enum iommud_event_type {
@@ -154,6 +171,8 @@ enum iommud_event_type {
 	 * A joiner's DMA could not be claimed: `error` is a positive errno. Drivers are kept off it all the same.
 	 */
 	IOMMUD_EVENT_NOT_CLAIMED = 9,
+	IOMMUD_EVENT_PARKED = 10, /* GIVE_BACK: nobody has the iommufd any more, DMA is blocked now */
+	IOMMUD_EVENT_LET_GO = 11, /* GIVE_BACK: all are unbound, the claim came to its end */
 };
 
 struct iommud_event {

@@ -11,7 +11,8 @@ start_iommud
 allow 50-bob bob "$VGA"
 
 explanation=$(iommuctl explain "$VGA" --as bob)
-assert_contains "$explanation" "$VGA is the boot display, and in use"
+assert_contains "$explanation" "$VGA is the boot display, and in use by its driver, bochs-drm (boot_vga)"
+assert_contains "$explanation" "echo $VGA >/sys/bus/pci/drivers/bochs-drm/unbind"
 assert_contains "$explanation" "$policy_dir/50-bob.policy:1"
 explanation=$(as bob iommuctl explain --json=short "$VGA")
 assert_contains "$explanation" '"allowed":false'

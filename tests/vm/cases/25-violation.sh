@@ -9,6 +9,7 @@
 
 . /payload/guest/iommud.sh
 start_iommud
+without_module
 set_policy 50-slot <<END
 [Match]
 Address=0000:00:07.*

@@ -83,8 +83,18 @@ assert_eq lingering "$(state_of "$EDU")" "state"
 nobody_else
 goes_on
 
-# Bound while the lease lingers. The kernel lets her: it only waits for the descriptor. The device is hers as long as nobody
-# else has it, which is what SECURITY.md says of it, and not for longer.
+# With the kernel module the group stays claimed while the lease lingers: she can't begin to use it.
+watch_events
+take_over
+let_go bob
+wait_event '"leaseLingering"*'"$EDU" >/dev/null
+assert_eq EPERM "$(try_to_bind)" "an attempt under the claim"
+nobody_else
+goes_on
+
+# Without it the kernel lets her: it only waits for the descriptor. The device is hers as long as nobody else has it, which is
+# what SECURITY.md says of it, and not for longer.
+without_module
 watch_events
 take_over
 let_go bob

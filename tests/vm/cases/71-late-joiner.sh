@@ -9,6 +9,7 @@
 
 . /payload/guest/iommud.sh
 start_iommud
+without_module
 
 # pair_policy LINE...: bob may have $PAIR
 pair_policy()

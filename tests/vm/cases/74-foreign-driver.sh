@@ -9,6 +9,7 @@
 
 . /payload/guest/iommud.sh
 start_iommud
+without_module
 
 # slot_policy LINE...: bob may have any of the slot
 slot_policy()

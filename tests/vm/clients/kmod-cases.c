@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * kmod-cases: what /dev/iommud promises, one case after the other, on the machine's devices. Prints what it does; ends at the
- * first thing that is not as it should be, with its line. All devices it moves it puts back.
+ * kmod-cases: what /dev/iommud promises, one case after the other, on the machine's devices. Prints what the kernel can do, what
+ * is tried, and what is left out because this kernel can't do it; ends at the first thing that is not as it should be, with its
+ * line. All devices it moves it puts back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include "vfio-abi.h"
 
 static int node; /* of /dev/iommud */
+static uint64_t features; /* as INFO tells them */
 static const char *edu, *nic, *slot_nic, *slot_nvme, *slot_edu;
 
 #define EXPECT(expected, value)                                                                                      \
@@ -143,6 +145,14 @@ static void restore_slot(void)
 	give_back(slot_nvme, "nvme");
 }
 
+static void wait_driver(const char *device, const char *driver)
+{
+	/* Bound by a work item of the kernel's, which tells nobody that it has ended. */
+	for (int i = 0; i < 2000 && strcmp(driver_of(device), driver); i++)
+		usleep(10000);
+	EXPECT(0, strcmp(driver_of(device), driver));
+}
+
 static int new_iommufd(void)
 {
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
@@ -170,13 +180,14 @@ static int bind_iommufd(int device, int iommufd)
 
 static void tells_what_it_can_do(void)
 {
+	uint64_t iommufd = access("/dev/iommu", F_OK) == 0 ? IOMMUD_FEATURE_IOMMUFD : 0;
 	struct iommud_info info;
 
 	EXPECT(0, kmod_info(node, &info));
 	EXPECT(IOMMUD_ABI_VERSION, info.abi_version);
 	EXPECT((long)sizeof(struct iommud_event), info.event_size);
-	EXPECT(IOMMUD_FEATURE_PARK | IOMMUD_FEATURE_IOMMUFD | IOMMUD_FEATURE_DENIAL | IOMMUD_FEATURE_SINGLETON |
-		       IOMMUD_FEATURE_LABELS | IOMMUD_FEATURE_NODE_LABELS,
+	EXPECT(IOMMUD_FEATURE_PARK | IOMMUD_FEATURE_DENIAL | IOMMUD_FEATURE_SINGLETON | IOMMUD_FEATURE_LABELS |
+		       IOMMUD_FEATURE_NODE_LABELS | iommufd,
 	       (long)info.features);
 }
 
@@ -193,6 +204,7 @@ static void refuses_what_has_no_form(void)
 	} larger = { .info.size = sizeof(larger) };
 	struct iommud_claim claim = { .size = sizeof(claim), .iommufd = -1, .bus = "pci" };
 	struct iommud_query query = { .size = sizeof(query), .bus = "pci", .device = "0000:00:06.0", .reserved = 1 };
+	int no_iommufd = features & IOMMUD_FEATURE_IOMMUFD ? -EBADF : -EOPNOTSUPP;
 
 	EXPECT(0, raw(IOMMUD_IOC_INFO, &larger));
 	larger.later = 1;
@@ -211,8 +223,8 @@ static void refuses_what_has_no_form(void)
 	EXPECT(-ENODEV, kmod_claim(node, "0000:ff:1f.7", -1, 0, NULL, NULL));
 	EXPECT(-EINVAL, kmod_claim(node, edu, -1, 1u << 31, NULL, NULL));
 	EXPECT(-EINVAL, kmod_claim(node, edu, -2, 0, NULL, NULL));
-	EXPECT(-EBADF, kmod_claim(node, edu, 1000, 0, NULL, NULL));
-	EXPECT(-EBADF, kmod_claim(node, edu, node, 0, NULL, NULL)); /* no iommufd */
+	EXPECT(no_iommufd, kmod_claim(node, edu, 1000, 0, NULL, NULL));
+	EXPECT(no_iommufd, kmod_claim(node, edu, node, 0, NULL, NULL));
 	EXPECT(-EINVAL, kmod_claim(node, edu, -1, 0, NULL, ""));
 }
 
@@ -357,6 +369,43 @@ static void legacy_takes_over_after_a_handoff(void)
 	restore_slot();
 }
 
+static void parked_means_no_container_either(void)
+{
+	int claim, container, group;
+
+	move_to(edu, "vfio-pci");
+	claim = MUST(kmod_claim(node, edu, -1, 0, NULL, NULL));
+	EXPECT(-EPERM, set_container(edu, &container, &group));
+	close(group);
+	close(container);
+	EXPECT(-EPERM, kmod_claim(node, edu, -1, 0, NULL, NULL)); /* one nobody is not the other */
+	close(claim);
+	EXPECT(0, set_container(edu, &container, &group));
+	EXPECT(-EPERM, kmod_claim(node, edu, -1, 0, NULL, NULL));
+	close(group);
+	close(container);
+	give_back(edu, "");
+}
+
+static void denies_without_being_in_a_containers_way(void)
+{
+	int claim, container, group;
+	struct iommud_event event;
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, -1, IOMMUD_CLAIM_DENY_ONLY, NULL, NULL));
+	EXPECT(0, set_container(slot_edu, &container, &group));
+	EXPECT(-EBUSY, bind_to(slot_nic, "e1000"));
+	close(group);
+	close(container);
+	EXPECT(0, bind_to(slot_nic, "e1000"));
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_REFUSED, &event));
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_UNBOUND, &event));
+	EXPECT(0, strcmp(event.device, slot_nic));
+	close(claim);
+	restore_slot();
+}
+
 static void denies_without_owning(void)
 {
 	int iommufd = MUST(new_iommufd()), claim, device;
@@ -399,6 +448,27 @@ static void a_group_has_one_label(void)
 	close(all);
 	close(iommufd);
 	give_back(edu, "");
+}
+
+/* As a container's claims have it, which do not own the DMA. */
+static void a_denied_group_has_one_label(void)
+{
+	int all = MUST(kmod_events(node)), first, second;
+	struct iommud_event event;
+
+	clear_slot();
+	first = MUST(kmod_claim(node, slot_edu, -1, IOMMUD_CLAIM_DENY_ONLY, "tenant-a", NULL));
+	EXPECT(-EXDEV, kmod_claim(node, slot_nic, -1, IOMMUD_CLAIM_DENY_ONLY, "tenant-b", NULL));
+	EXPECT(-EXDEV, kmod_claim(node, slot_nic, -1, 0, NULL, NULL));
+	EXPECT(0, kmod_wait_event(all, IOMMUD_EVENT_LABEL_REFUSED, &event));
+	EXPECT(0, strcmp(event.device, slot_nic));
+	second = MUST(kmod_claim(node, slot_nic, -1, IOMMUD_CLAIM_DENY_ONLY, "tenant-a", NULL));
+	close(first);
+	EXPECT(-EXDEV, kmod_claim(node, slot_edu, -1, IOMMUD_CLAIM_DENY_ONLY, "tenant-b", NULL));
+	close(second);
+	close(MUST(kmod_claim(node, slot_edu, -1, IOMMUD_CLAIM_DENY_ONLY, "tenant-b", NULL)));
+	close(all);
+	restore_slot();
 }
 
 static void nodes_need_an_lsm(void)
@@ -460,6 +530,109 @@ static void death_undoes_everything(void)
 	close(ready[0]);
 	close(ready[1]);
 	give_back(edu, "");
+}
+
+/* Who has an unbound descriptor still can't use it, and the host's driver comes as soon as the device is unbound. */
+static void given_back_it_is_nobodys_until_unbound(void)
+{
+	int iommufd = MUST(new_iommufd()), other = MUST(new_iommufd()), claim, device;
+	struct iommud_event event;
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, iommufd, 0, NULL, NULL));
+	device = open_cdev(slot_edu);
+	EXPECT(0, bind_iommufd(device, iommufd));
+	EXPECT(0, kmod_give_back(claim)); /* the client has it still */
+	EXPECT(-EALREADY, kmod_give_back(claim));
+	close(iommufd);
+	close(device);
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_PARKED, &event));
+	device = open_cdev(slot_edu);
+	EXPECT(-EPERM, bind_iommufd(device, other));
+	EXPECT(-EBUSY, bind_to(slot_nic, "e1000"));
+	close(device);
+	unbind(slot_edu);
+	EXPECT(0, bind_to(slot_nic, "e1000"));
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_LET_GO, &event));
+	EXPECT(0, kmod_wait_hangup(claim));
+	EXPECT(-ENODEV, kmod_give_back(claim));
+	close(claim);
+	close(other);
+	restore_slot();
+}
+
+static void given_back_and_idle_it_is_parked_at_once(void)
+{
+	int iommufd = MUST(new_iommufd()), other = MUST(new_iommufd()), claim, device;
+
+	move_to(edu, "vfio-pci");
+	device = open_cdev(edu);
+	claim = MUST(kmod_claim(node, edu, iommufd, IOMMUD_CLAIM_SINGLETON, NULL, NULL));
+	close(iommufd);
+	EXPECT(1, kmod_give_back(claim));
+	EXPECT(-EPERM, bind_iommufd(device, other));
+	close(device);
+	close(claim);
+	close(other);
+	give_back(edu, "");
+}
+
+/* While there is a container, it keeps what it has. */
+static void given_back_after_a_container_it_is_parked(void)
+{
+	int claim, container, group;
+
+	move_to(edu, "vfio-pci");
+	claim = MUST(kmod_claim(node, edu, -1, 0, NULL, NULL));
+	EXPECT(0, kmod_handoff(claim));
+	EXPECT(0, set_container(edu, &container, &group));
+	EXPECT(0, kmod_give_back(claim));
+	close(group);
+	close(container);
+	close(claim);
+	claim = MUST(kmod_claim(node, edu, -1, 0, NULL, NULL));
+	EXPECT(0, kmod_handoff(claim));
+	EXPECT(1, kmod_give_back(claim));
+	EXPECT(-EPERM, set_container(edu, &container, &group));
+	close(group);
+	close(container);
+	close(claim);
+	give_back(edu, "");
+}
+
+/* All the ways by which the DMA of three goes to somebody and comes back: at the end each is the host's again. */
+static void the_dma_of_a_group_of_three_comes_back(void)
+{
+	int claim, container, group;
+	struct iommud_event event;
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, -1, 0, NULL, NULL));
+	EXPECT(0, kmod_handoff(claim));
+	EXPECT(0, set_container(slot_edu, &container, &group));
+	EXPECT(0, ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	EXPECT(0, kmod_give_back(claim)); /* the container has it */
+	close(group);
+	close(container);
+	unbind(slot_edu);
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_LET_GO, &event));
+	EXPECT(0, kmod_wait_hangup(claim));
+	EXPECT(0, bind_to(slot_nic, "e1000"));
+	close(claim);
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, -1, 0, NULL, NULL));
+	EXPECT(1, kmod_give_back(claim));
+	EXPECT(-EPERM, set_container(slot_edu, &container, &group));
+	close(group);
+	close(container);
+	EXPECT(-EBUSY, bind_to(slot_nic, "e1000"));
+	EXPECT(-EBUSY, bind_to(slot_nvme, "nvme"));
+	unbind(slot_edu);
+	EXPECT(0, bind_to(slot_nic, "e1000"));
+	EXPECT(0, bind_to(slot_nvme, "nvme"));
+	close(claim);
+	restore_slot();
 }
 
 static void tells_who_is_in_a_group(void)
@@ -530,14 +703,10 @@ static void the_lock_is_not_escaped_by_a_rescan(void)
 	EXPECT(-EBUSY, bind_to(nic, "e1000e"));
 	set_override(nic, "iommud-denied");
 	close(claim);
-	/* What was denied is taken back, if it is ours still; nobody probes it then, so we do. */
-	for (;;) {
-		read_override(nic, override, sizeof(override));
-		if (strcmp(override, "iommud-denied") != 0)
-			break;
-	}
+	/* What was denied is taken back, if it is ours still, and the driver comes that would have come. */
+	wait_driver(nic, "e1000e");
+	read_override(nic, override, sizeof(override));
 	EXPECT(0, strcmp(override, "(null)"));
-	EXPECT(0, bind_to(nic, "e1000e"));
 }
 
 static void a_joiner_gets_no_driver(void)
@@ -557,6 +726,67 @@ static void a_joiner_gets_no_driver(void)
 	EXPECT(-EBUSY, bind_to(slot_nic, "e1000"));
 	close(claim);
 	set_override(slot_nic, "");
+	restore_slot();
+}
+
+/* Whichever member goes: the others stay claimed, and are let go with the claim. */
+static void what_stays_of_a_group_stays_claimed(void)
+{
+	const char *leaving[] = { slot_nic, slot_nvme };
+	const char *staying[] = { slot_nvme, slot_nic };
+	const char *drivers[] = { "nvme", "e1000" };
+	struct iommud_event event;
+	int claim, container, group;
+
+	for (size_t i = 0; i < 2; i++) {
+		clear_slot();
+		claim = MUST(kmod_claim(node, slot_edu, -1, 0, NULL, NULL));
+		remove_device(leaving[i]);
+		EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_REMOVED, &event));
+		EXPECT(-EBUSY, bind_to(staying[i], drivers[i]));
+		EXPECT(-EPERM, set_container(slot_edu, &container, &group));
+		close(group);
+		close(container);
+		close(claim);
+		EXPECT(0, bind_to(staying[i], drivers[i]));
+		EXPECT(0, write_text("/sys/bus/pci/rescan", "1"));
+		restore_slot();
+	}
+}
+
+/* Who comes back then is in a group of its own, which nobody has claimed. */
+static void a_group_that_went_is_let_go(void)
+{
+	struct iommud_event event;
+	int claim;
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, -1, 0, NULL, NULL));
+	remove_device(slot_nic);
+	remove_device(slot_nvme);
+	remove_device(slot_edu);
+	for (int i = 0; i < 3; i++)
+		EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_REMOVED, &event));
+	EXPECT(0, write_text("/sys/bus/pci/rescan", "1"));
+	EXPECT(0, strcmp(driver_of(slot_nic), "e1000"));
+	EXPECT(0, strcmp(driver_of(slot_nvme), "nvme"));
+	close(claim);
+	restore_slot();
+}
+
+static void a_joiner_gets_its_driver_afterwards(void)
+{
+	struct iommud_event event;
+	int claim;
+
+	clear_slot();
+	claim = MUST(kmod_claim(node, slot_edu, -1, 0, NULL, NULL));
+	remove_device(slot_nic);
+	EXPECT(0, write_text("/sys/bus/pci/rescan", "1"));
+	EXPECT(0, kmod_wait_event(claim, IOMMUD_EVENT_ADDED, &event));
+	EXPECT(0, strcmp(driver_of(slot_nic), ""));
+	close(claim);
+	wait_driver(slot_nic, "e1000");
 	restore_slot();
 }
 
@@ -594,31 +824,58 @@ static void an_overflow_is_told(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
+	uint64_t needs; /* enum iommud_feature */
 } cases[] = {
-#define CASE(name)          \
-	{                   \
-#name, name \
+#define CASE_WITH(name, needs)     \
+	{                          \
+#name, name, needs \
 	}
+#define CASE(name) CASE_WITH(name, 0)
 	CASE(tells_what_it_can_do),
 	CASE(refuses_what_has_no_form),
-	CASE(only_its_context_gets_the_device),
-	CASE(parked_means_nobody),
+	CASE_WITH(only_its_context_gets_the_device, IOMMUD_FEATURE_IOMMUFD),
+	CASE_WITH(parked_means_nobody, IOMMUD_FEATURE_IOMMUFD),
+	CASE(parked_means_no_container_either),
 	CASE(claims_all_members_or_none),
 	CASE(stub_may_come_and_others_may_not),
 	CASE(a_driver_nobody_allowed_is_taken_off),
 	CASE(naming_a_host_driver_does_not_help),
 	CASE(legacy_takes_over_after_a_handoff),
-	CASE(denies_without_owning),
-	CASE(a_group_has_one_label),
+	CASE(denies_without_being_in_a_containers_way),
+	CASE_WITH(denies_without_owning, IOMMUD_FEATURE_IOMMUFD),
+	CASE_WITH(a_group_has_one_label, IOMMUD_FEATURE_IOMMUFD),
+	CASE(a_denied_group_has_one_label),
 	CASE(nodes_need_an_lsm),
-	CASE(lets_go_of_an_iommufd_that_nobody_has),
+	CASE_WITH(lets_go_of_an_iommufd_that_nobody_has, IOMMUD_FEATURE_IOMMUFD),
 	CASE(death_undoes_everything),
+	CASE_WITH(given_back_it_is_nobodys_until_unbound, IOMMUD_FEATURE_IOMMUFD),
+	CASE_WITH(given_back_and_idle_it_is_parked_at_once, IOMMUD_FEATURE_IOMMUFD),
+	CASE(given_back_after_a_container_it_is_parked),
+	CASE(the_dma_of_a_group_of_three_comes_back),
 	CASE(tells_who_is_in_a_group),
 	CASE(a_singleton_is_one_device_on_an_allowed_driver),
 	CASE(the_lock_is_not_escaped_by_a_rescan),
 	CASE(a_joiner_gets_no_driver),
+	CASE(a_joiner_gets_its_driver_afterwards),
+	CASE(what_stays_of_a_group_stays_claimed),
+	CASE(a_group_that_went_is_let_go),
 	CASE(an_overflow_is_told),
 };
+
+/* "abi 1: park denial ..." */
+static void tell_features(void)
+{
+	static const char *const names[] = { "park", "iommufd", "denial", "singleton", "labels", "node-labels" };
+	struct iommud_info info;
+
+	EXPECT(0, kmod_info(node, &info));
+	features = info.features;
+	printf("abi %u:", info.abi_version);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (features & 1u << i)
+			printf(" %s", names[i]);
+	puts("");
+}
 
 int main(void)
 {
@@ -628,7 +885,12 @@ int main(void)
 	slot_nvme = getenv("MF_NVME");
 	slot_edu = getenv("MF_EDU");
 	node = MUST(kmod_open());
+	tell_features();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (cases[i].needs & ~features) {
+			printf("left out: %s\n", cases[i].name);
+			continue;
+		}
 		cases[i].run();
 		printf("%s\n", cases[i].name);
 		fflush(stdout);

@@ -128,7 +128,7 @@ static int one_call(char page[8192])
 		return errno;
 	case 5:
 		*(uint32_t *)(void *)page = size_of(sizeof(struct iommud_handoff));
-		return ioctl(fds[pick(FDS)], IOMMUD_IOC_HANDOFF, page);
+		return ioctl(fds[pick(FDS)], pick(2) ? IOMMUD_IOC_HANDOFF : IOMMUD_IOC_GIVE_BACK, page);
 	case 6:
 		return ioctl(pick(2) ? node : fds[pick(FDS)], odd_number() | pick(1 << 16), (void *)odd_address(page));
 	case 7:

@@ -53,6 +53,13 @@ int kmod_handoff(int claim)
 	return call(claim, IOMMUD_IOC_HANDOFF, &handoff);
 }
 
+int kmod_give_back(int claim)
+{
+	struct iommud_give_back request = { .size = sizeof(request) };
+
+	return call(claim, IOMMUD_IOC_GIVE_BACK, &request);
+}
+
 int kmod_query(int node, const char *device, struct iommud_query *ret, struct iommud_member *members, unsigned int room)
 {
 	*ret = (struct iommud_query){

@@ -13,6 +13,7 @@ int kmod_info(int node, struct iommud_info *ret);
 /* With iommufd -1: parked. `label` and `drivers` (one name) may be NULL. The claim's descriptor. */
 int kmod_claim(int node, const char *device, int iommufd, unsigned int flags, const char *label, const char *driver);
 int kmod_handoff(int claim);
+int kmod_give_back(int claim);
 int kmod_query(int node, const char *device, struct iommud_query *ret, struct iommud_member *members,
 	       unsigned int room);
 int kmod_events(int node);

@@ -244,6 +244,12 @@ set_config()
 	systemctl restart iommud-helper iommud
 }
 
+# without_module: iommud does without the kernel module until the case ends
+without_module()
+{
+	set_config <<<$'[Kernel]\nKernelModule=off'
+}
+
 drop_config()
 {
 	cp "$state/iommud.conf" /etc/iommud/iommud.conf
