@@ -192,6 +192,30 @@ $(BUILD)/dkms.conf: src/kmod/dkms.conf.in Makefile
 modules_install: modules
 	$(MAKE) -C $(KDIR) M=$(KMOD) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 
+# ---- the policy module for SELinux ----
+
+# Where the distribution keeps the interfaces of its policy, and their Makefile.
+SELINUX_DEVEL ?= /usr/share/selinux/devel
+SELINUX_MODULE := $(BUILD)/selinux/iommud.pp
+
+.PHONY: selinux
+selinux: $(SELINUX_MODULE)
+
+$(SELINUX_MODULE): $(wildcard policy/selinux/iommud.*)
+	@test -f $(SELINUX_DEVEL)/Makefile || { echo "make selinux: no $(SELINUX_DEVEL)/Makefile; install selinux-policy-dev \
+	(selinux-policy-devel), or say SELINUX_DEVEL=" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	$(call say,SE)$(MAKE) --no-print-directory -s -C $(@D) -f $(SELINUX_DEVEL)/Makefile AWK=awk $(@F) >/dev/null
+
+.PHONY: install-selinux
+install-selinux: $(SELINUX_MODULE)
+	install -D -m 644 $(SELINUX_MODULE) $(DESTDIR)$(DATADIR)/selinux/packages/iommud.pp
+	install -D -m 644 policy/selinux/iommud.if $(DESTDIR)$(DATADIR)/selinux/devel/include/distributed/iommud.if
+
+# Without the tools there is no module; everything else works without it.
+install: $(if $(wildcard $(SELINUX_DEVEL)/Makefile),install-selinux)
+
 include tests/tests.mk
 
 # ---- everything from a fresh machine ----

@@ -147,6 +147,8 @@ static void acquire_grant(struct acquire *acquire, struct opened *opened)
 		try_again_soon(acquire);
 		return;
 	}
+	if (r == 0)
+		r = node_labels_remember(lease);
 	if (r < 0) {
 		opened_clear(opened);
 		acquire_fail(acquire, r);

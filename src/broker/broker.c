@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "broker/internal.h"
@@ -50,28 +51,52 @@ struct registry *broker_get_registry(const struct broker *broker)
 	return broker->registry;
 }
 
+static int make_pollable(struct broker *broker)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	broker->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	/* Blocking for the threads that write, so that no result is lost; not for us. */
+	if (broker->poll_fd < 0 || pipe2(broker->completion_fd, O_CLOEXEC) < 0 ||
+	    fcntl(broker->completion_fd[0], F_SETFL, O_NONBLOCK) < 0 ||
+	    epoll_ctl(broker->poll_fd, EPOLL_CTL_ADD, broker->completion_fd[0], &event) < 0)
+		return -errno;
+	return node_labels_begin(broker);
+}
+
+static void close_pollable(struct broker *broker)
+{
+	close_fd(broker->label_watch);
+	close_fd(broker->completion_fd[0]);
+	close_fd(broker->completion_fd[1]);
+	close_fd(broker->poll_fd);
+}
+
 int broker_new(const struct broker_config *config, struct broker **ret)
 {
 	struct broker *broker = calloc(1, sizeof(*broker));
+	int r;
 
 	if (!broker)
 		return -ENOMEM;
+	broker->poll_fd = broker->label_watch = broker->completion_fd[0] = broker->completion_fd[1] = -1;
 	broker->registry = config->registry;
 	broker->helper = config->helper;
 	broker->dev_fd = config->dev_fd;
 	broker->openers = config->openers;
 	broker->module = config->module;
 	broker->limits = config->limits;
+	broker->node_context = config->node_context;
 	broker->event = config->event;
 	broker->userdata = config->userdata;
 	broker->retry_usec = UINT64_MAX;
+	broker->label_look_usec = UINT64_MAX;
 	list_init(&broker->leases);
 	list_init(&broker->vfs_wishes);
 	list_init(&broker->waiting);
-	/* Blocking for the threads that write, so that no result is lost; not for us. */
-	if (pipe2(broker->completion_fd, O_CLOEXEC) < 0 || fcntl(broker->completion_fd[0], F_SETFL, O_NONBLOCK) < 0) {
-		int r = -errno;
-
+	r = make_pollable(broker);
+	if (r < 0) {
+		close_pollable(broker);
 		free(broker);
 		return r;
 	}
@@ -95,20 +120,20 @@ struct broker *broker_free(struct broker *broker)
 	groups_free(broker);
 	quota_clear(&broker->quota);
 	past_clear(&broker->past);
-	close_fd(broker->completion_fd[0]);
-	close_fd(broker->completion_fd[1]);
+	close_pollable(broker);
 	free(broker);
 	return NULL;
 }
 
 int broker_get_fd(const struct broker *broker)
 {
-	return broker->completion_fd[0];
+	return broker->poll_fd;
 }
 
 void broker_dispatch(struct broker *broker)
 {
 	open_dispatch_completions(broker);
+	node_labels_dispatch(broker);
 }
 
 uint64_t broker_next_deadline(const struct broker *broker)
@@ -120,6 +145,8 @@ uint64_t broker_next_deadline(const struct broker *broker)
 
 	if (logging < next)
 		next = logging;
+	if (broker->label_look_usec < next)
+		next = broker->label_look_usec;
 	list_for_each(lease, &broker->leases, link)
 		if (lease->deadline_usec < next)
 			next = lease->deadline_usec;
@@ -170,6 +197,7 @@ void broker_expire(struct broker *broker, uint64_t now)
 			lease_expire(lease, now);
 	wait_expire(broker, now);
 	log_entry_expire(broker, now);
+	node_labels_expire(broker, now);
 }
 
 struct lease *lease_by_number(struct broker *broker, uint64_t id)

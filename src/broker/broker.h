@@ -50,6 +50,8 @@ struct broker_config {
 	const struct opener *const *openers; /* in order of preference, NULL-terminated, borrowed */
 	struct ownership *module; /* borrowed; NULL: without the kernel module */
 	struct broker_limits limits;
+	/* Reads the security context of a node (selinux_get_context()); NULL: no LSM labels nodes here. */
+	int (*node_context)(int fd, char *ret, size_t size);
 	void (*event)(void *userdata, const struct broker_event *event);
 	void *userdata;
 };
@@ -61,7 +63,7 @@ struct broker *broker_free(struct broker *broker);
 
 /* ---- what the event loop does ---- */
 
-/* Poll for reading, then dispatch: results of opener threads. */
+/* Poll for reading, then dispatch: results of opener threads, nodes whose security contexts changed. */
 int broker_get_fd(const struct broker *broker);
 void broker_dispatch(struct broker *broker);
 /* Microseconds of CLOCK_MONOTONIC at which broker_expire() must be called; 0: at once, UINT64_MAX: never. Ask after each

@@ -10,6 +10,7 @@
 #include "hw/helper-client.h"
 #include "hw/ownership.h"
 #include "topology/reset.h"
+#include "util/selinux.h"
 
 /* What the broker remembers of a group beyond the registry, found by the group's number. */
 struct group_state {
@@ -48,6 +49,10 @@ struct broker {
 	uint64_t sweep_transaction; /* recover.c: the last of the helper's transactions that was looked at */
 	struct list_link vfs_wishes; /* vfs.c: physical functions that are to make their virtual functions */
 	struct flood flood; /* log-entry.c */
+	int poll_fd; /* what the event loop polls: of what is below, all that can be waited for */
+	int label_watch; /* node-labels.c: inotify; -1: nodes have no contexts here */
+	uint64_t label_look_usec; /* node-labels.c: when their contexts are looked at again; UINT64_MAX: not */
+	int (*node_context)(int fd, char *ret, size_t size);
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
 
@@ -469,6 +474,28 @@ void violation_examine_all(struct broker *broker);
 void violation_joined(struct lease *lease, const struct device *device);
 /* Whose rule counts for the group: the lease's first device in it. NULL: it has none. */
 const struct lease_device *violation_ruler(const struct lease *lease, unsigned int group);
+
+/* ---- node-labels.c ---- */
+
+/* A node of a lease that has another security context than it was leased with. */
+struct node_drift {
+	const struct lease_device *device;
+	const char *node; /* below /dev */
+	const char *former;
+	char now[SECURITY_CONTEXT_MAX];
+};
+
+/* 0 or a negative errno. */
+int node_labels_begin(struct broker *broker);
+/* Of a lease with a label that is about to be granted: the contexts that its nodes have are those that they are to keep. */
+int node_labels_remember(struct lease *lease);
+/* Whether any has changed; `ret` borrows from the lease. */
+bool node_labels_drifted(const struct lease *lease, struct node_drift *ret);
+void node_labels_forget(struct lease *lease);
+/* Something about a watched node changed: has its lease looked at. */
+void node_labels_dispatch(struct broker *broker);
+/* Looks again, when it is time for that. */
+void node_labels_expire(struct broker *broker, uint64_t now);
 
 /* ---- late.c ---- */
 

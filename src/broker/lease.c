@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/internal.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -106,6 +107,7 @@ struct lease *lease_free(struct lease *lease)
 		free(*driver);
 	free(lease->allowed_drivers);
 	free(lease->unit);
+	node_labels_forget(lease);
 	free(lease->label);
 	free(lease);
 	return NULL;

@@ -129,6 +129,7 @@ struct lease {
 	unsigned int n_holders_asked; /* answers of the helper to it that are out */
 	uint64_t holders_usec; /* when the last look ended */
 	bool linger_told; /* the event was published */
+	struct lease_nodes *nodes; /* node-labels.c: whose security contexts are watched; NULL: none */
 	bool stays; /* on its way back: its devices stay on VFIO, and its groups claimed */
 	char reason[512]; /* of LEASE_VIOLATED, for people; empty otherwise */
 	char **allowed_drivers; /* that members may stay on, by the rules that granted it; NULL-terminated, or NULL */

@@ -258,6 +258,23 @@ static void examine_leased(struct lease *lease, struct finding *finding)
 	}
 }
 
+/* A node is labelled by whoever may: nobody but who did it, or an administrator, can say which context is meant. */
+static void examine_nodes(const struct lease *lease, struct finding *finding)
+{
+	struct node_drift drift;
+	struct event_member member;
+
+	if (!node_labels_drifted(lease, &drift))
+		return;
+	member = (struct event_member){ .address = drift.device->id.address, .group = drift.device->group };
+	blame(finding, &member,
+	      "/dev/%s has the security context %.160s, and had %.160s when it was leased; chcon puts it right",
+	      drift.node, drift.now, drift.former);
+	if (rule_of(drift.device) == POLICY_VIOLATION_REVOKE)
+		take_back(finding, "the security context of /dev/%s changed, and the rule has OnViolation=revoke",
+			  drift.node);
+}
+
 /* ---- all of it ---- */
 
 static void tell(struct lease *lease, const struct finding *finding)
@@ -293,6 +310,7 @@ void violation_examine(struct lease *lease)
 	}
 	examine_leased(lease, &finding);
 	examine_joiners(lease, &finding);
+	examine_nodes(lease, &finding);
 	tell(lease, &finding);
 	if (finding.why[0])
 		revoke_begin(lease, finding.why);

@@ -23,6 +23,7 @@
 #include "util/cleanup.h"
 #include "util/fileio.h"
 #include "util/log.h"
+#include "util/selinux.h"
 #include "varlink/methods.h"
 #include "varlink/session.h"
 
@@ -254,6 +255,7 @@ static int make_broker(struct manager *manager, const struct config *config)
 	list_init(&manager->service.subscribers);
 	manager->dev_fd = open_dir_at(AT_FDCWD, manager->options->dev);
 	broker_config.dev_fd = manager->dev_fd;
+	broker_config.node_context = selinux_is_active() ? selinux_get_context : NULL;
 	r = manager->dev_fd < 0 ? manager->dev_fd : helper_client_new(manager->options->helper, &manager->helper);
 	broker_config.helper = manager->helper;
 	if (r == 0)

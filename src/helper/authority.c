@@ -356,6 +356,17 @@ void authority_judge_limits(const struct authority *authority, int client_fd, co
 		ret->pidfd = TAKE_FD(client.pidfd);
 }
 
+/* One that was cut off would be another one. */
+static void take_label(const struct policy_decision *decision, const char *address, struct authority_answer *ret)
+{
+	ret->label.kind = decision->label ? decision->label_kind : POLICY_LABEL_NONE;
+	if (ret->label.kind == POLICY_LABEL_NONE ||
+	    (size_t)snprintf(ret->label.text, sizeof(ret->label.text), "%s", decision->label) < sizeof(ret->label.text))
+		return;
+	answer(ret, HELPER_REFUSED, "%s: a security context of more than %d bytes can't be put on nodes", address,
+	       SECURITY_CONTEXT_MAX - 1);
+}
+
 void authority_judge(const struct authority *authority, const struct identity *client,
 		     const struct authority_device *device, const struct authority_device *bystander,
 		     struct authority_answer *ret)
@@ -365,10 +376,12 @@ void authority_judge(const struct authority *authority, const struct identity *c
 	if (!judge_move(bystander ? bystander : device, ret) || !judge_device(device->snapshot, device->facts, ret) ||
 	    !judge_client(authority, device, client, &decision, ret))
 		return;
-	if (bystander)
+	if (bystander) {
 		judge_parking(bystander, device, &decision, ret);
-	else
-		*ret = (struct authority_answer){ .status = HELPER_OK,
-						  .force = decision.force,
-						  .reset = decision.conduct.reset };
+		return;
+	}
+	*ret = (struct authority_answer){ .status = HELPER_OK,
+					  .force = decision.force,
+					  .reset = decision.conduct.reset };
+	take_label(&decision, device->snapshot->id.address, ret);
 }

@@ -10,6 +10,13 @@
 #include "hw/helper-wire.h"
 #include "policy/policy.h"
 #include "util/process-facts.h"
+#include "util/selinux.h"
+
+/* What a rule says of the security context of nodes. */
+struct node_label {
+	enum policy_label_kind kind;
+	char text[SECURITY_CONTEXT_MAX]; /* of STATIC; of PEER the client's own context */
+};
 
 /* policy_decide(), or the tests' own. */
 typedef void (*authority_decide_fn)(const struct policy *policy, const struct policy_subject *subject,
@@ -28,6 +35,7 @@ struct authority_answer {
 	char reason[320]; /* for the log; empty with OK */
 	bool force; /* of OK: also when the host uses the device */
 	enum policy_reset reset; /* of OK: what the rule says of a device that another user had */
+	struct node_label label; /* of OK: what its nodes are to have */
 };
 
 /*

@@ -35,6 +35,12 @@ static void log_outcome(const struct job *job, const char *what, const struct ou
 			   job->for_address);
 }
 
+static void log_labels(const struct job *job)
+{
+	if (job->result.labels_note[0])
+		log_notice("%s: %s", job->address, job->result.labels_note);
+}
+
 static void close_transaction(struct helper *helper, struct job *job)
 {
 	int r = journal_close(helper->journal, job->transaction);
@@ -66,6 +72,7 @@ static void begin_prepare(struct helper *helper, struct job *job)
 	job->snapshot = job->result.snapshot;
 	job->force = job->result.force;
 	job->reset = job->result.reset;
+	job->label = job->result.label;
 	r = journal_begin(helper->journal, &job->snapshot, &transaction);
 	if (r < 0) {
 		log_error("journal: can't write: %s", strerror(-r));
@@ -159,6 +166,7 @@ static void advance_prepared(struct helper *helper, struct job *job)
 
 	if (outcome->status != HELPER_IN_USE && job->result.reason[0])
 		log_notice("%s: %s", job->address, job->result.reason);
+	log_labels(job);
 	if (outcome->status == HELPER_OK) {
 		complete_prepare(helper, job);
 		return;
@@ -208,6 +216,7 @@ static void advance_restored(struct helper *helper, struct job *job)
 	const struct outcome *outcome = &job->result.outcome;
 
 	log_outcome(job, "restore", outcome);
+	log_labels(job);
 	if (outcome->status == HELPER_FAULT)
 		journal_mark_failed(helper->journal, job->transaction);
 	else

@@ -121,6 +121,8 @@ int job_start_worker(struct helper *helper, struct job *job, worker_fn run)
 		.nodes = &job->nodes,
 		.force = job->force,
 		.reset = job->reset,
+		.label = &job->label,
+		.transaction = job->transaction,
 	};
 	bool judging = job->phase == JOB_JUDGING;
 	const int keep[] = { helper->sysfs_fd, judging ? job->client_fd : helper->journal_dir_fd, helper->dev_fd };

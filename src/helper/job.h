@@ -39,6 +39,7 @@ struct job {
 	struct holder_nodes nodes; /* as far as its worker, or the one that blocks, has said */
 	bool force; /* by the rule that allowed it */
 	enum transition_reset reset; /* likewise, if the request asks for it */
+	struct node_label label; /* likewise, of what is prepared */
 	struct worker worker;
 	struct outcome fault; /* of the prepare that is being undone; status OK: none that anyone is to be told */
 	size_t poll_index; /* server.c's; 0: not polled yet */

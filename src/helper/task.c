@@ -14,6 +14,7 @@
 
 #include "helper/authority.h"
 #include "helper/in-use.h"
+#include "helper/label-device.h"
 #include "helper/mdev.h"
 #include "helper/bus-device.h"
 #include "helper/vfio-modules.h"
@@ -129,6 +130,7 @@ static void judge(const struct task *task, const struct authority *authority, co
 	report_answer(&answer, report);
 	report->force = answer.force;
 	report->reset = choose_reset(task->flags, answer.reset);
+	report->label = answer.label;
 }
 
 void task_judge(void *userdata, int channel)
@@ -178,6 +180,7 @@ struct move {
 	struct mdev mdev; /* instead, of one */
 	struct in_use in_use;
 	struct vfio_modules modules;
+	struct node_labels labels;
 };
 
 typedef void (*transition_fn)(const struct transition *transition, const struct device_state *saved,
@@ -249,6 +252,36 @@ static int open_moved(struct move *move, struct transition *steps)
 	return bus_device_open_on(move->task->sysfs_fd, bus_find(saved->bus), saved->id.address, &move->device);
 }
 
+/* The device is back: what its nodes had, as far as they are there still, is put back last. */
+static void unlabel(struct move *move, struct outcome *ret)
+{
+	int r = node_labels_put_back(&move->labels);
+
+	if (r < 0)
+		*ret = outcome_of(HELPER_FAULT, HELPER_STEP_LABEL, r);
+}
+
+/* Nodes that can't have the context that they must have are not handed out. */
+static void label_prepared(struct move *move, const struct transition *steps, struct outcome *ret)
+{
+	const struct task *task = move->task;
+	int device_fd = device_state_is_mdev(task->snapshot) ? move->mdev.device.fd : move->device.fd;
+	struct outcome undo;
+	int r;
+
+	if (task->label->kind == POLICY_LABEL_NONE || !selinux_is_active())
+		return;
+	announce(move, HELPER_STEP_LABEL);
+	r = label_device(&move->labels, task->sysfs_fd, device_fd, task->label);
+	if (r == 0)
+		return;
+	*ret = outcome_of(HELPER_FAULT, HELPER_STEP_LABEL, r);
+	transition_restore(steps, task->snapshot, &undo);
+	if (undo.status != HELPER_FAULT)
+		unlabel(move, &undo);
+	ret->undone = undo.status != HELPER_FAULT;
+}
+
 static void run_transition(struct move *move, transition_fn transition, struct outcome *ret, enum helper_status gone)
 {
 	char vfio_driver[DEVICE_DRIVER_MAX] = "";
@@ -278,6 +311,10 @@ static void run_transition(struct move *move, transition_fn transition, struct o
 	steps.vfio_driver = vfio_driver[0] ? vfio_driver : NULL;
 	steps.stays = move->task->flags & HELPER_STAYS;
 	transition(&steps, move->task->snapshot, ret);
+	if (transition == transition_prepare && ret->status == HELPER_OK)
+		label_prepared(move, &steps, ret);
+	else if (transition != transition_park_again && ret->status != HELPER_FAULT)
+		unlabel(move, ret);
 }
 
 static void run_move(const struct task *task, int channel, transition_fn transition, enum helper_status gone)
@@ -287,7 +324,11 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 			     .device = { .fd = -1 },
 			     .mdev = { .device = { .fd = -1 } },
 			     .in_use = { .ops = &in_use_host_ops, .dev_fd = task->dev_fd },
-			     .modules = { .sysfs_fd = task->sysfs_fd, .folder = task->modules } };
+			     .modules = { .sysfs_fd = task->sysfs_fd, .folder = task->modules },
+			     .labels = { .ops = &node_label_selinux,
+					 .dev_fd = task->dev_fd,
+					 .journal_dir_fd = task->journal_dir_fd,
+					 .transaction = task->transaction } };
 	struct worker_report report;
 
 	memset(&report, 0, sizeof(report));
@@ -300,6 +341,7 @@ static void run_move(const struct task *task, int channel, transition_fn transit
 		snprintf(report.reason, sizeof(report.reason), "%s", move.in_use.detail);
 	else
 		snprintf(report.reason, sizeof(report.reason), "%s", move.modules.note);
+	memcpy(report.labels_note, move.labels.note, sizeof(report.labels_note));
 	worker_say(channel, &report);
 }
 

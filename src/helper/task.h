@@ -23,6 +23,8 @@ struct task {
 	const struct holder_nodes *nodes; /* for who has the device */
 	bool force; /* whatever the host uses it for */
 	enum transition_reset reset; /* for preparing */
+	const struct node_label *label; /* for preparing */
+	uint64_t transaction; /* not for judging */
 };
 
 void task_judge(void *task, int channel);

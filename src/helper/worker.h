@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "helper/authority.h"
 #include "helper/device-state.h"
 #include "helper/holders.h"
 #include "helper/transition.h"
@@ -22,12 +23,14 @@ struct worker_report {
 	struct device_state snapshot; /* of a judgement that is OK */
 	bool force; /* likewise */
 	enum transition_reset reset; /* likewise */
+	struct node_label label; /* likewise */
 	bool has_nodes; /* with a step */
 	struct holder_nodes nodes;
 	struct holders holders; /* of a look at who has the device */
 	unsigned int n_made; /* virtual functions */
 	/* Of one that is not, and of IN_USE; of another move what became of a module; of virtual functions why none. */
 	char reason[320];
+	char labels_note[256]; /* of a move, what became of the security contexts of nodes */
 };
 
 struct worker {

@@ -31,7 +31,8 @@ enum helper_operation {
 	/*
 	 * Make `address` ready for the client whose accepted socket comes with the request (exactly one descriptor): bind
 	 * it to the vfio driver, if it is not on one. The reply names the transaction that RESTORE undoes. The client must
-	 * be at the other end of our own listening socket, and the helper's policy must allow it the device.
+	 * be at the other end of our own listening socket, and the helper's policy must allow it the device. Where the rule
+	 * gives a label, and SELinux is on, the nodes get it, until RESTORE.
 	 */
 	HELPER_PREPARE = 2,
 	/*
@@ -176,13 +177,14 @@ enum helper_step {
 	HELPER_STEP_RESET = 7,
 	HELPER_STEP_LOCK = 8, /* waits for the worker of a former helper, which has the device still */
 	HELPER_STEP_MAKE_VFS = 9,
+	HELPER_STEP_LABEL = 10, /* nodes get their security contexts, or the former ones */
 };
 
 /* For messages of both ends. */
 static inline const char *helper_step_text(uint32_t step)
 {
 	static const char *const names[] = { "no",     "snapshot", "journal", "driver_override", "unbind", "bind",
-					     "verify", "reset",    "lock",    "sriov_numvfs" };
+					     "verify", "reset",    "lock",    "sriov_numvfs",    "label" };
 
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "unknown";
 }

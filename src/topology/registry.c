@@ -323,3 +323,8 @@ int registry_open_device(struct registry *registry, const struct device *device)
 	snprintf(path, sizeof(path), "bus/%s/devices/%s", device->bus, device->id.address);
 	return open_dir_at(registry->sysfs_fd, path);
 }
+
+int registry_read_nodes(struct registry *registry, int device_fd, struct device_nodes *ret)
+{
+	return device_nodes_read(registry->sysfs_fd, device_fd, ret);
+}

@@ -10,6 +10,7 @@
 #define IOMMUD_TOPOLOGY_REGISTRY_H
 
 #include "topology/device.h"
+#include "topology/nodes.h"
 
 struct registry;
 
@@ -70,5 +71,7 @@ bool registry_unsafe_interrupts_allowed(struct registry *registry);
 
 /* The folder of a device, opened now (the caller's), for re-checks between judging and sending. Negative errno. */
 int registry_open_device(struct registry *registry, const struct device *device);
+/* The nodes of a device whose folder is `device_fd`, see topology/nodes.h. */
+int registry_read_nodes(struct registry *registry, int device_fd, struct device_nodes *ret);
 
 #endif

@@ -110,6 +110,9 @@ static void make_machine(struct rig *rig)
 	add_device(rig, BRIDGE, 4, "pcieport", 0x060400);
 }
 
+const char *rig_dev = "/dev";
+int (*rig_node_context)(int fd, char *ret, size_t size);
+
 struct policy *rig_policy(const char *text)
 {
 	return policy_must_load(text);
@@ -122,6 +125,7 @@ void rig_start(struct rig *rig, const char *policy)
 						    .prepare_timeout_usec = 3600000000,
 						    .linger_after_usec = 3600000000,
 						    .holders_fresh_usec = UINT64_MAX },
+					.node_context = rig_node_context,
 					.event = hear,
 					.userdata = rig };
 
@@ -141,7 +145,7 @@ void rig_start(struct rig *rig, const char *policy)
 	must(registry_new(fake_sysfs_fd(rig->sysfs), &rig->registry) == 0, "registry");
 	must(registry_scan(rig->registry) == 0, "scan");
 	must(helper_client_new(rig->fake.path, &rig->helper) == 0, "helper");
-	rig->dev_fd = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rig->dev_fd = open(rig_dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	config.registry = rig->registry;
 	config.helper = rig->helper;
 	config.dev_fd = rig->dev_fd;

@@ -69,6 +69,10 @@ extern bool rig_has_iommufd; /* the backend iommufd is there, as it is unless a 
 /* Called in the midst of an open, before it answers. */
 extern void (*rig_while_opening)(struct rig *rig);
 
+/* Of the next rig_start(), which does not reset them: what stands for /dev, and what reads the contexts of nodes there. */
+extern const char *rig_dev;
+extern int (*rig_node_context)(int fd, char *ret, size_t size);
+
 void rig_start(struct rig *rig, const char *policy);
 void rig_stop(struct rig *rig);
 /* Lets helper and broker talk until nothing more comes. */

@@ -177,7 +177,7 @@ static void it_can_be_called_off_meanwhile(void **state)
 	start("MemlockLimit=2G");
 	rig.fake.hold_limits = true;
 	rig_acquire(&rig, alice, NIC, NULL, NULL);
-	assert_true(broker_revoke(rig.broker, 1, "the test wants it"));
+	assert_true(broker_revoke(rig.broker, 1, 0, "the test wants it"));
 	fake_helper_release(&rig.fake);
 	rig_settle(&rig);
 	assert_got_nothing("revoked", "the test wants it");
