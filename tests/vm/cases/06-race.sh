@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # machine: default
 # root: debian
-# timeout: 3000
+# timeout: 3600
 #
 # Root binds e1000 to a member of a group, as fast as it can, while another member of it is leased 500 times. With the
 # kernel module it is never bound between the grant of a lease and its end, and every lease can be used; without, the same
