@@ -40,7 +40,7 @@ static void acquire_turn_elsewhere(struct acquire *acquire)
 }
 
 /* The way out without a lease: the client is told, the rest is release.c's. */
-static void acquire_fail(struct acquire *acquire, int error)
+void acquire_fail(struct acquire *acquire, int error)
 {
 	struct lease *lease = acquire->lease;
 	struct refusal *refusal = &acquire->refusal;
@@ -58,62 +58,8 @@ static void acquire_fail(struct acquire *acquire, int error)
 	release_failed(lease);
 }
 
-static bool is_where_it_belongs(const struct lease_device *leased, const struct device *device)
-{
-	return leased->parked ? strcmp(device->driver, DRIVER_PARKING) == 0 : device_is_on_vfio(device);
-}
-
-/* The devices themselves are those that were judged, and on vfio now; the parked ones are parked. */
-static bool lease_devices_are_same(const struct lease *lease, struct broker *broker)
-{
-	for (size_t i = 0; i < lease_n_all(lease); i++) {
-		const struct lease_device *leased = lease->devices[i];
-		const struct device *device = registry_find_device(broker->registry, leased->id.address);
-
-		if (!device || device->group->id != leased->group || device->node != leased->node ||
-		    memcmp(&device->id, &leased->id, sizeof(device->id)) != 0 || !is_where_it_belongs(leased, device))
-			return false;
-	}
-	return true;
-}
-
-/* The world may have changed since the first judgement: devices, members, drivers, policy. 0 when all still holds. */
-static int acquire_judge_again(struct acquire *acquire, const struct identity *identity)
-{
-	struct lease *lease = acquire->lease;
-	struct judgement again = {
-		.identity = identity,
-		.devices = acquire->demand->devices,
-		.consent = acquire->demand->consent,
-		.backend = lease->opener->name,
-		.self = lease,
-	};
-	int r = judge(lease->broker, &again);
-	bool same_label;
-
-	if (r == 0 && again.refusal.kind) {
-		refusal_clear(&acquire->refusal);
-		acquire->refusal = again.refusal;
-		return -ESTALE;
-	}
-	if (r < 0) {
-		refusal_clear(&again.refusal);
-		return r;
-	}
-	same_label = (!again.label && !lease->label) ||
-		     (again.label && lease->label && strcmp(again.label, lease->label) == 0);
-	if (same_label && lease_devices_are_same(lease, lease->broker))
-		return 0;
-	refusal_set(&acquire->refusal, REFUSAL_PREPARE_FAILED,
-		    "device, driver or label of lease %llu changed while it was prepared; ask again",
-		    (unsigned long long)lease->id);
-	snprintf(acquire->refusal.word, sizeof(acquire->refusal.word), "recheck");
-	acquire->refusal.number = ESTALE;
-	return -ESTALE;
-}
-
 /* A driver is being bound to a member, or taken off: nothing tells when that is over. */
-static void try_again_soon(struct acquire *acquire)
+void acquire_try_again_soon(struct acquire *acquire)
 {
 	uint64_t soon = now_usec() + CLAIM_RETRY_USEC;
 
@@ -121,56 +67,10 @@ static void try_again_soon(struct acquire *acquire)
 	acquire->lease->deadline_usec = soon < acquire->expires_usec ? soon : acquire->expires_usec;
 }
 
-/* What the judgement has against it says more than the kernel's errno. */
-static int claim_and_judge(struct acquire *acquire, const struct opened *opened)
-{
-	struct lease *lease = acquire->lease;
-	struct refusal refusal = { 0 };
-	int claimed = lease->opener->has_context ? claims_take(lease, opened->iommu_fd, &refusal) : 0;
-	int r = claimed == -EAGAIN ? -EAGAIN : acquire_judge_again(acquire, lease->peer->identity);
-
-	if (r == 0 && claimed < 0) {
-		acquire->refusal = refusal;
-		return claimed;
-	}
-	refusal_clear(&refusal);
-	return r;
-}
-
-static void acquire_grant(struct acquire *acquire, struct opened *opened)
-{
-	struct lease *lease = acquire->lease;
-	int r = claim_and_judge(acquire, opened);
-
-	if (r == -EAGAIN) {
-		opened_clear(opened);
-		try_again_soon(acquire);
-		return;
-	}
-	if (r == 0)
-		r = node_labels_remember(lease);
-	if (r < 0) {
-		opened_clear(opened);
-		acquire_fail(acquire, r);
-		return;
-	}
-	for (size_t i = 0; i < lease->n_devices; i++)
-		lease->devices[i]->sysfs_fd = close_fd(lease->devices[i]->sysfs_fd);
-	lease->acquire = NULL;
-	lease_set_state(lease, LEASE_ACTIVE);
-	expiry_begin(lease);
-	event_lease(lease, LOG_INFO, "leaseGranted", "lease %llu granted to uid %u by %s",
-		    (unsigned long long)lease->id, lease->uid, lease->opener->name);
-	reset_granted(lease);
-	acquire->done(acquire->userdata, 0, lease, opened, NULL);
-	opened_clear(opened);
-	acquire_free(acquire);
-}
-
 void acquire_limited(struct acquire *acquire, struct opened *opened)
 {
 	if (acquire->done && !acquire->refusal.kind) {
-		acquire_grant(acquire, opened);
+		grant(acquire, opened);
 		return;
 	}
 	opened_clear(opened);
@@ -225,7 +125,7 @@ static bool claim_for_container(struct acquire *acquire)
 	int r = claims_take(acquire->lease, -1, &acquire->refusal);
 
 	if (r == -EAGAIN)
-		try_again_soon(acquire);
+		acquire_try_again_soon(acquire);
 	else if (r < 0)
 		acquire_fail(acquire, r);
 	return r == 0;

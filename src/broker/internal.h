@@ -381,6 +381,10 @@ void acquire_retry(struct lease *lease);
 void acquire_expire(struct lease *lease, uint64_t now);
 /* It is known who has the devices that a driver does not let go of, or that it can't be known: the client is told. */
 void acquire_holders_known(struct acquire *acquire);
+/* The way out without a lease: the client is told, what was done is undone. Frees it. */
+void acquire_fail(struct acquire *acquire, int error);
+/* Nothing tells when it is worth another try to claim: soon. What was opened is closed by then. */
+void acquire_try_again_soon(struct acquire *acquire);
 /* The opener came to an end: hands out, waits for udev, or fails. Takes over what was opened. */
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed);
 
@@ -417,6 +421,11 @@ unsigned int expiry_wait_sec(struct broker *broker, const struct demand *demand)
 
 /* Of a decision that was made. */
 void explain_limits(struct broker *broker, const struct judgement *judgement, struct explanation *explanation);
+
+/* ---- grant.c ---- */
+
+/* Claims, judges again and hands out, or fails. Takes over what was opened; frees the acquire, unless it is to be tried again. */
+void grant(struct acquire *acquire, struct opened *opened);
 
 /* ---- lease-make.c ---- */
 
