@@ -310,6 +310,13 @@ static void hold_abandoned(struct broker *broker, unsigned int group)
 	}
 }
 
+/* A group that stayed on VFIO between leases: its device was unbound, by hand or for the next client. */
+static void forget_ended(struct broker *broker, unsigned int group)
+{
+	if (group < broker->n_groups && has_ended(broker->groups[group].kept))
+		claims_forget_kept(broker, group);
+}
+
 static void handle(struct broker *broker, const struct iommud_event *event)
 {
 	switch ((enum iommud_event_type)event->type) {
@@ -330,9 +337,11 @@ static void handle(struct broker *broker, const struct iommud_event *event)
 	case IOMMUD_EVENT_UNBOUND:
 	case IOMMUD_EVENT_REMOVED:
 		break;
+	case IOMMUD_EVENT_LET_GO:
+		forget_ended(broker, event->group);
+		return;
 	case IOMMUD_EVENT_LABEL_REFUSED: /* who asked was told */
 	case IOMMUD_EVENT_PARKED:
-	case IOMMUD_EVENT_LET_GO:
 		return;
 	}
 	/* Before udev tells. What is wrong with the lease, if anything, is found by looking. */

@@ -15,6 +15,7 @@
 #include "broker-rig.h"
 #include "fail-alloc.h"
 #include "fake-module.h"
+#include "open-fds.h"
 #include "util/cleanup.h"
 
 #define FLR "0000:04:00.0"
@@ -292,6 +293,8 @@ static void not_if_it_would_be_in_the_way_of_the_host(void **state)
 
 static void what_came_from_vfio_stays_there_and_is_claimed(void **state)
 {
+	unsigned int fds;
+
 	start(single);
 	acquire(alice, FLR);
 	rig.fake.trace[0] = module.trace[0] = '\0';
@@ -306,6 +309,17 @@ static void what_came_from_vfio_stays_there_and_is_claimed(void **state)
 	release(alice);
 	acquire(bob, FLR);
 	assert_non_null(strstr(rig.fake.trace, "reset(" FLR ")"));
+	release(bob);
+	/* Somebody unbinds it by hand: the claim has ended, and is not kept any longer. */
+	assert_int_equal(fake_module_n_open(&module), 1);
+	fake_module_tell(&module, IOMMUD_EVENT_LET_GO, FLR, 10, NULL, 0);
+	rig_settle(&rig);
+	assert_int_equal(fake_module_n_open(&module), 1);
+	fake_module_end_last(&module);
+	fake_module_tell(&module, IOMMUD_EVENT_LET_GO, FLR, 10, NULL, 0);
+	fds = count_open_fds();
+	rig_settle(&rig);
+	assert_int_equal(count_open_fds(), fds - 1);
 	stop();
 }
 

@@ -112,6 +112,8 @@ wait_idle
 # The first lease of all resets it, which takes an unbind; the second does not.
 assert_eq "$after" "$(stat -c %i "/sys/bus/pci/devices/$NVME/vfio-dev/"*)" "the node's inode in sysfs"
 note "inode before the first lease $before, after it $after"
-# Who wants it for the host gets it at once.
+# Who wants it for the host gets it at once; the broker, which has answered a call since, has noticed.
 unbind_driver "$NVME"
+iommuctl status >/dev/null
+iommuctl status >/dev/null
 no_claim_is_left
