@@ -70,6 +70,11 @@ check-vm: all
 check-kernel-debug:
 	@tests/vm/run --kernel debug --cases '$(or $(CASES),*)'
 
+# What is the same for longer: an hour at most. Not part of `make check`.
+.PHONY: soak
+soak: all
+	@SOAK=1 tests/vm/run --cases '06-race'
+
 lint:
 	@tests/tools/lint
 
