@@ -47,7 +47,8 @@ assert_eq '' "$(claims)" "claims"
 assert_driver "$MF_EDU" none
 
 # A client that is killed leaves nothing: the group's DMA is the host's again.
-hold bob bob iommuctl run --yes "$MF_EDU" -- edu-dma --hold --container '{container}' --group '{group}'
+hold bob bob iommuctl run --yes "$MF_EDU" -- \
+	edu-dma --hold --container '{container}' --group '{group}' --device '{device}' --address "$MF_EDU"
 wait_held bob holding >/dev/null
 slay bob
 wait_idle
