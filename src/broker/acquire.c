@@ -70,7 +70,7 @@ void acquire_try_again_soon(struct acquire *acquire)
 void acquire_limited(struct acquire *acquire, struct opened *opened)
 {
 	if (acquire->done && !acquire->refusal.kind) {
-		grant(acquire, opened);
+		grant_lease(acquire, opened);
 		return;
 	}
 	opened_clear(opened);

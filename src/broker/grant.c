@@ -82,7 +82,7 @@ static int claim_and_judge(struct acquire *acquire, const struct opened *opened)
 	return r;
 }
 
-void grant(struct acquire *acquire, struct opened *opened)
+void grant_lease(struct acquire *acquire, struct opened *opened)
 {
 	struct lease *lease = acquire->lease;
 	int r = claim_and_judge(acquire, opened);

@@ -425,7 +425,7 @@ void explain_limits(struct broker *broker, const struct judgement *judgement, st
 /* ---- grant.c ---- */
 
 /* Claims, judges again and hands out, or fails. Takes over what was opened; frees the acquire, unless it is to be tried again. */
-void grant(struct acquire *acquire, struct opened *opened);
+void grant_lease(struct acquire *acquire, struct opened *opened);
 
 /* ---- lease-make.c ---- */
 

@@ -18,6 +18,7 @@ const struct message_id message_ids[] = {
 	{ "releaseIgnored",      "5aaa5c6cc45143bcbbbae0545eb82302", false },
 	{ "violation",           "94f3d571264748158018413cfa0fb4fc", false },
 	{ "violationEnded",      "810cd47d29764806a73738da119da855", false },
+	{ "driverRefused",       "3e270e3d5c1240c59d6637f27c3b32eb", false },
 	{ "deviceLost",          "673dfc0776324d45a7488b5e692bebef", false },
 	{ "deviceQuarantined",   "1fc02a9091b64415b51316cb7137fd72", false },
 	{ "quarantineEnded",     "680f0468c7c54887bbaca9bfb97c4fd9", false },

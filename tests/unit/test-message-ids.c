@@ -101,7 +101,8 @@ static void the_catalog_has_each_and_no_other(void **state)
 /* A field that no entry has would stay as it is written. */
 static void the_catalog_asks_for_fields_that_are_there(void **state)
 {
-	static const char *const fields[] = { "@IOMMUD_LEASE@", "@IOMMUD_UID@", "@IOMMUD_DEVICE@", "@IOMMUD_RULE@" };
+	static const char *const fields[] = { "@IOMMUD_LEASE@", "@IOMMUD_UID@", "@IOMMUD_DEVICE@", "@IOMMUD_RULE@",
+					      "@IOMMUD_DRIVER@" };
 	_cleanup_free_ char *catalog = NULL;
 	unsigned int n = 0;
 
