@@ -84,7 +84,9 @@ for verb in reload "revoke 1" "status --all"; do
 done
 # The signal goes on to load it, too.
 rules '[Manage]' Group=alice Allow=reload
-reload_policy
+mark_journal
+systemctl reload iommud
+wait_journal 'policy loaded' -u iommud >/dev/null
 as alice iommuctl reload
 expect_status 3 as alice iommuctl revoke 1
 as bob iommuctl run "$EDU" -- true
