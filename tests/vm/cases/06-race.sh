@@ -6,11 +6,11 @@
 #
 # Root binds e1000 to a member of a group, as fast as it can, while another member of it is leased again and again. With the
 # kernel module it is never bound between the grant of a lease and its end, and every lease can be used; without, the same
-# is counted. `make soak` does it with 500 leases and 100, which take long; otherwise it is 20 of each.
+# is counted. `make soak` does it with 500 leases and 100, which take long; otherwise it is 10 of each.
 
 . /payload/guest/iommud.sh
 start_iommud
-with=20 without=20
+with=10 without=10
 [[ -z $SOAK ]] || with=500 without=100
 set_policy 50-slot <<END
 [Match]

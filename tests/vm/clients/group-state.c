@@ -128,7 +128,7 @@ struct record {
 	uint16_t version;
 	uint16_t type; /* 3: closed */
 	uint64_t transaction;
-	uint8_t rest[240];
+	uint8_t rest[368];
 };
 
 #define RECORDS_MAX 1024
