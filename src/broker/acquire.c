@@ -77,6 +77,8 @@ void acquire_limited(struct acquire *acquire, struct opened *opened)
 	acquire_fail(acquire, -ECANCELED);
 }
 
+static void acquire_open(struct acquire *acquire);
+
 void acquire_opened(struct acquire *acquire, int result, struct opened *opened, const char *failed)
 {
 	struct lease *lease = acquire->lease;
@@ -90,8 +92,11 @@ void acquire_opened(struct acquire *acquire, int result, struct opened *opened, 
 		limits_begin(acquire, opened);
 		return;
 	}
-	if (result == -ENOENT || result == -EACCES) /* udev is on its way: acquire_retry(), or the deadline */
+	if (result == -ENOENT || result == -EACCES) { /* udev is on its way: acquire_retry(), or the deadline */
+		if (acquire->overtaken)
+			acquire_open(acquire);
 		return;
+	}
 	memcpy(acquire->refusal.device, lease->devices[0]->id.address, sizeof(acquire->refusal.device));
 	if (result == -EOPNOTSUPP) {
 		refusal_set(&acquire->refusal, REFUSAL_BACKEND_UNAVAILABLE, "%s", failed);
@@ -141,6 +146,7 @@ static void acquire_open(struct acquire *acquire)
 	if (lease->broker->sweeping)
 		return;
 	acquire->unclaimed = false;
+	acquire->overtaken = false;
 	if (!lease->opener->has_context && !claim_for_container(acquire))
 		return;
 	r = hold_folders(lease);
@@ -160,7 +166,11 @@ void acquire_retry(struct lease *lease)
 {
 	struct acquire *acquire = lease->acquire;
 
-	if (acquire && acquire->n_waiting == 0 && !acquire->opening && !acquire->refusal.kind)
+	if (!acquire || acquire->n_waiting > 0 || acquire->refusal.kind)
+		return;
+	if (acquire->opening)
+		acquire->overtaken = true;
+	else
 		acquire_open(acquire);
 }
 

@@ -127,6 +127,7 @@ struct acquire {
 	bool unclaimed; /* the last try to claim the groups found a driver on its way to a member */
 	bool parking; /* these are of bystanders; the devices themselves are still to be prepared */
 	bool opening; /* an opener thread is under way */
+	bool overtaken; /* udev has told of nodes since it began: what it says of them may be old */
 	bool elsewhere; /* the pool may have another device than the one that was refused */
 	struct refusal refusal; /* why it ends without a lease */
 	unsigned int backends; /* that request and rules leave over */

@@ -19,6 +19,7 @@ unsigned int rig_n_bus_resets;
 void (*rig_while_opening)(struct rig *rig);
 struct ownership *rig_module;
 bool rig_has_iommufd = true;
+bool rig_opens_later;
 static struct rig *rig_of_opener;
 
 static void must(bool fine, const char *what)
@@ -68,11 +69,11 @@ static int fake_reset_buses(int dev_fd, const struct opener_device *devices, siz
 	return ret->error && !bus_reset_is_impossible(ret) ? -ret->error : 0;
 }
 
-static const struct opener fake_iommufd = { .name = "iommufd",
-					    .available = fake_iommufd_available,
-					    .open = fake_open,
-					    .reset_buses = fake_reset_buses,
-					    .has_context = true };
+static struct opener fake_iommufd = { .name = "iommufd",
+				      .available = fake_iommufd_available,
+				      .open = fake_open,
+				      .reset_buses = fake_reset_buses,
+				      .has_context = true };
 static const struct opener fake_legacy = { .name = "legacy", .available = fake_legacy_available, .open = fake_open };
 static const struct opener *const openers[] = { &fake_iommufd, &fake_legacy, NULL };
 
@@ -136,6 +137,7 @@ void rig_start(struct rig *rig, const char *policy)
 	rig_n_bus_resets = 0;
 	rig_while_opening = NULL;
 	rig_of_opener = rig;
+	fake_iommufd.may_block = rig_opens_later;
 	log_init("test", -1);
 	make_machine(rig);
 	rig->alice = (struct identity){ .uid = 1000, .gid = 1000, .pid = 1, .pidfd = -1 };
@@ -166,6 +168,7 @@ void rig_stop(struct rig *rig)
 	close_fd(rig->dev_fd);
 	rig_module = NULL;
 	rig_has_iommufd = true;
+	rig_opens_later = false;
 }
 
 static bool is_readable(int fd)

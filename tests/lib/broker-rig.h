@@ -65,6 +65,8 @@ extern int rig_bus_reset_error;
 extern unsigned int rig_n_bus_resets;
 /* The kernel module that the next rig_start() gives to the broker; NULL: none. Reset by rig_stop(). */
 extern struct ownership *rig_module;
+/* The opener of the next rig_start() is one that may block: it runs on a thread, rig_while_opening as well. Reset by rig_stop(). */
+extern bool rig_opens_later;
 extern bool rig_has_iommufd; /* the backend iommufd is there, as it is unless a test says no; reset by rig_stop() */
 /* Called in the midst of an open, before it answers. */
 extern void (*rig_while_opening)(struct rig *rig);

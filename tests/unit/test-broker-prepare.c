@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker-cases.h"
 #include "open-fds.h"
@@ -115,6 +118,53 @@ static void waits_for_udev_and_no_longer_than_it_may(void **state)
 	rig_settle(rig);
 	assert_string_equal(rig_driver(rig, NIC), "e1000e");
 	peer_free(alice);
+}
+
+/* What an opener's thread waits for before it answers. */
+static int go_on[2];
+
+/* The first finds that the nodes are not ours yet; they are when the next one looks. */
+static void open_too_early(struct rig *rig)
+{
+	char byte;
+
+	if (rig_n_opens > 1)
+		rig_open_result = 0;
+	else if (read(go_on[0], &byte, 1) != 1)
+		abort();
+}
+
+static void udev_that_is_done_while_an_opener_looks_is_not_missed(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+	struct pollfd broker = { .fd = broker_get_fd(rig->broker), .events = POLLIN };
+
+	assert_int_equal(pipe(go_on), 0);
+	rig_open_result = -EACCES;
+	rig_while_opening = open_too_early;
+	rig_acquire(rig, alice, NIC, NULL, NULL);
+	assert_int_equal(rig->outcome.n, 0);
+	broker_node_ready(rig->broker);
+	assert_int_equal(write(go_on[1], "", 1), 1);
+	while (rig->outcome.n == 0) {
+		/* Nothing else is coming that would have it look again. */
+		assert_int_equal(poll(&broker, 1, 10000), 1);
+		rig_settle(rig);
+	}
+	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);
+	assert_int_equal(rig_n_opens, 2);
+	assert_true(broker_release(rig->broker, alice, rig->outcome.lease));
+	rig_settle(rig);
+	peer_free(alice);
+	close_fd(go_on[0]);
+	close_fd(go_on[1]);
+}
+
+static int setup_opens_later(void **state)
+{
+	rig_opens_later = true;
+	return broker_case_setup(state);
 }
 
 static void replace_nic(struct rig *rig)
@@ -230,6 +280,8 @@ int main(void)
 		BROKER_CASE(what_the_host_uses_is_busy),
 		BROKER_CASE(a_node_that_can_not_be_opened_puts_everything_back),
 		BROKER_CASE(waits_for_udev_and_no_longer_than_it_may),
+		cmocka_unit_test_setup_teardown(udev_that_is_done_while_an_opener_looks_is_not_missed,
+						setup_opens_later, broker_case_teardown),
 		BROKER_CASE(what_changed_between_judging_and_sending_is_not_sent),
 		BROKER_CASE(a_member_that_joins_while_it_is_prepared_is_noticed),
 		BROKER_CASE(a_policy_that_changed_meanwhile_is_asked_again),
