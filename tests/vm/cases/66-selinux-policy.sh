@@ -76,8 +76,10 @@ assert_no_denial()
 }
 
 systemctl stop iommud.service iommud.socket iommud-helper.service iommud-helper.socket
+# Its node is from before the policy module, and named without it.
+modprobe iommud
 semodule -i /usr/share/selinux/packages/iommud.pp
-restorecon -RF /usr/sbin/iommud /usr/libexec/iommud-helper /etc/iommud /run/iommud /run/iommud-helper /dev/iommu
+restorecon -iRF /usr/sbin/iommud /usr/libexec/iommud-helper /etc/iommud /run/iommud /run/iommud-helper /dev/iommu /dev/iommud
 start_iommud
 mark_journal
 exercise
