@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# machine: default
+# machine: race
 # root: debian
 # timeout: 3600
 #

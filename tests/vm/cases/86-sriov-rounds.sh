@@ -18,9 +18,7 @@ set_vfs "$VF_MAX"
 mapfile -t addresses < <(vf_addresses)
 assert_eq "$VF_MAX" "${#addresses[@]}" "virtual functions"
 start_iommud
-# With the kernel module the rounds by the backend legacy have hung: openers of two virtual functions waited in the kernel
-# without end, and iommud after them. Not understood yet; README.md says it.
-without_module
+set_config <<<$'[Kernel]\nKernelModule=require'
 players=()
 rules=''
 for i in "${!addresses[@]}"; do
