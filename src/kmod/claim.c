@@ -22,12 +22,20 @@ LIST_HEAD(claims);
 static void watch_contexts(struct work_struct *work);
 static DECLARE_DELAYED_WORK(context_watch, watch_contexts);
 
-void claim_tell(struct claim *claim, u32 type, const struct device *dev, const char *driver, u32 error)
+static struct iommud_event event_of(const struct claim *claim, u32 type, const struct device *dev, const char *driver,
+				    u32 error)
 {
 	struct iommud_event event = { .type = type, .group = iommu_group_id(claim->group), .error = error };
 
 	strscpy(event.device, dev ? dev_name(dev) : claim->device, sizeof(event.device));
 	strscpy(event.driver, driver ?: "", sizeof(event.driver));
+	return event;
+}
+
+void claim_tell(struct claim *claim, u32 type, const struct device *dev, const char *driver, u32 error)
+{
+	const struct iommud_event event = event_of(claim, type, dev, driver, error);
+
 	ring_add(&claim->ring, &event);
 	listeners_tell(&event);
 }
@@ -164,13 +172,17 @@ bool claim_park(struct claim *claim)
 
 void claim_end(struct claim *claim, u32 why)
 {
-	claim_tell(claim, why, NULL, NULL, 0);
+	const struct iommud_event event = event_of(claim, why, NULL, NULL, 0);
+
 	drop_all(claim);
 	context_put(claim->context);
 	claim->context = NULL;
 	claim->state = CLAIM_ENDED;
+	/* Its reader gets the record before the end, and who hears of it by another descriptor finds that it is so. */
+	ring_add(&claim->ring, &event);
 	WRITE_ONCE(claim->ended, true);
 	wake_up_interruptible(&claim->ring.readers);
+	listeners_tell(&event);
 }
 
 /* ---- CLAIM ---- */
