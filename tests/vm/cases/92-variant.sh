@@ -53,11 +53,13 @@ modprobe -r virtio_vfio_pci
 [[ ! -e /sys/bus/pci/drivers/virtio_vfio_pci ]] || fail "the variant driver is loaded still"
 use virtio_vfio_pci "${iommufd[@]}"
 
-# One that the administrator does not want is not taken.
+# One that the administrator does not want is not taken. udevd looks for such files every three seconds; reload has it do so now.
 modprobe -r virtio_vfio_pci
 echo 'blacklist virtio_vfio_pci' >/etc/modprobe.d/92-variant.conf
 defer rm -f /etc/modprobe.d/92-variant.conf
+udevadm control --reload
 use vfio-pci "${iommufd[@]}"
 [[ ! -e /sys/bus/pci/drivers/virtio_vfio_pci ]] || modprobe -r virtio_vfio_pci
 rm -f /etc/modprobe.d/92-variant.conf
+udevadm control --reload
 use virtio_vfio_pci "${iommufd[@]}"
