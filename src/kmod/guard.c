@@ -85,14 +85,26 @@ void guard_allow_later(struct member *member)
 
 /* ---- what happens ---- */
 
-/* A group whose members all went is another one when they come back: a lock is of the slot as well. */
+static bool has_lost_its_group(const struct claim *claim)
+{
+	const struct member *member;
+
+	list_for_each_entry(member, &claim->members, link) if (member->group == claim->group) return false;
+	return true;
+}
+
+/*
+ * A group whose members all went is another one when they come back: then a lock is of the slot. Not before: virtual functions, and
+ * functions that the IOMMU keeps apart, share the slot of a device that is there, and not its group.
+ */
 static bool is_in_reach(const struct claim *claim, const struct device *dev, const struct iommu_group *group)
 {
 	if (claim->state == CLAIM_ENDED)
 		return false;
 	if (group && group == claim->group)
 		return true;
-	return (claim->flags & IOMMUD_CLAIM_SINGLETON) && claim->slot && claim->slot == device_slot(dev);
+	return (claim->flags & IOMMUD_CLAIM_SINGLETON) && claim->slot && claim->slot == device_slot(dev) &&
+	       has_lost_its_group(claim);
 }
 
 static bool take_in(struct claim *claim, struct device *dev)

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE 20000 /* ms */
@@ -30,6 +32,25 @@ int kmod_info(int node, struct iommud_info *ret)
 	return call(node, IOMMUD_IOC_INFO, ret);
 }
 
+static int64_t now_msec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whoever reads a device in sysfs, udevd most of all, may hold its lock for a moment: asked again, as the header says. */
+static int call_again(int fd, unsigned long command, void *argument)
+{
+	int64_t until = now_msec() + PATIENCE;
+	int r;
+
+	while ((r = call(fd, command, argument)) == -EAGAIN && now_msec() < until)
+		sched_yield();
+	return r;
+}
+
 int kmod_claim(int node, const char *device, int iommufd, unsigned int flags, const char *label, const char *driver)
 {
 	struct iommud_claim claim = { .size = sizeof(claim), .flags = flags, .iommufd = iommufd, .bus = "pci" };
@@ -43,7 +64,7 @@ int kmod_claim(int node, const char *device, int iommufd, unsigned int flags, co
 		claim.drivers = (uintptr_t)driver;
 		claim.drivers_size = strlen(driver) + 1;
 	}
-	return call(node, IOMMUD_IOC_CLAIM, &claim);
+	return call_again(node, IOMMUD_IOC_CLAIM, &claim);
 }
 
 int kmod_handoff(int claim)
