@@ -127,7 +127,11 @@ $(BUILD)/units/%: units/%.in Makefile $(BUILD)/paths
 	@mkdir -p $(@D)
 	@$(substitute) $< >$@
 UNITS := $(BUILD)/units/iommud.service $(BUILD)/units/iommud-helper.service
-all: $(UNITS)
+$(BUILD)/apparmor/%: policy/apparmor/%.in Makefile $(BUILD)/paths
+	@mkdir -p $(@D)
+	@$(substitute) $< >$@
+PROFILES := $(BUILD)/apparmor/iommud $(BUILD)/apparmor/iommud-helper
+all: $(UNITS) $(PROFILES)
 
 .PHONY: install
 install: all $(BUILD)/dkms.conf
@@ -152,6 +156,9 @@ install: all $(BUILD)/dkms.conf
 	install -d $(DESTDIR)$(SYSCONFDIR)/iommud/policy.d
 	test -e $(DESTDIR)$(SYSCONFDIR)/iommud/iommud.conf || \
 		install -m 644 iommud.conf $(DESTDIR)$(SYSCONFDIR)/iommud/iommud.conf
+	install -d $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions
+	install -m 644 $(PROFILES) $(DESTDIR)$(SYSCONFDIR)/apparmor.d
+	install -m 644 policy/apparmor/iommud-client $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions/iommud-client
 	install -d $(DESTDIR)$(DATADIR)/iommud/examples
 	install -m 644 policy/examples/*.policy $(DESTDIR)$(DATADIR)/iommud/examples
 	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man4 \
@@ -224,7 +231,7 @@ include tests/tests.mk
 BUILD_DEPS := gcc make pkg-config libc6-dev libsystemd-dev libudev-dev libjson-c-dev libpci-dev libmd-dev libcap-dev \
 	libkmod-dev
 TEST_DEPS := procps clang libclang-rt-14-dev clang-format shellcheck mandoc libcmocka-dev libumockdev-dev umockdev libfuse3-dev \
-	fuse3 systemd pci.ids git sparse dkms
+	fuse3 systemd pci.ids git sparse dkms apparmor
 VM_DEPS = $(shell sed 's/\#.*//' tests/vm/packages.host)
 ALL_DEPS = $(BUILD_DEPS) $(TEST_DEPS) $(VM_DEPS)
 missing = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | sed -n 's/^ii *//p' | \
