@@ -62,6 +62,7 @@ struct lease_device {
 	uint64_t transaction; /* of the helper, 0: nothing to undo */
 	bool deferred; /* a host driver was denied to it, because others of its group are out: once more when they are back */
 	bool restoring; /* RESTORE was sent, its last reply is out */
+	bool beside; /* when it was sent, others of its group were out */
 	bool mdev;
 	bool blocked; /* the helper was to take it from its driver, which did not let go in time and has not yet */
 	unsigned int n_failed; /* restores that failed */

@@ -112,11 +112,14 @@ void release_linger(struct lease *lease)
 	holders_tell(lease);
 }
 
-/* The group is user space's as long as another member has descriptors out: then no member gets a host driver. */
+/*
+ * The group is user space's as long as another member has descriptors out: then no member gets a host driver. That they are
+ * back when the reply comes says nothing of when it was tried.
+ */
 static bool is_denied_by_group(const struct lease_device *device, const struct helper_reply *reply)
 {
 	return reply->status == HELPER_FAULT && reply->step == HELPER_STEP_BIND && reply->error == EBUSY &&
-	       group_is_moved(device);
+	       device->beside;
 }
 
 /*
@@ -137,6 +140,7 @@ static void restore_done(struct lease *lease, struct lease_device *device, const
 	device->restoring = false;
 	if (is_denied_by_group(device, reply)) {
 		device->deferred = true;
+		release_resume(lease); /* at once, if it waits for nobody */
 		return;
 	}
 	device->transaction = 0;
@@ -185,6 +189,7 @@ void release_resume(struct lease *lease)
 
 		if (!device->transaction || device->restoring || must_wait(device))
 			continue;
+		device->beside = group_is_moved(device);
 		device->restoring =
 			helper_client_restore(lease->broker->helper, device->transaction,
 					      lease->stays ? HELPER_STAYS : 0, restore_replied, device) == 0;

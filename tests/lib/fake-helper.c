@@ -177,7 +177,9 @@ static void restore(struct fake_helper *helper, const struct helper_request *req
 		reply->status = HELPER_REPLACED;
 		return;
 	}
-	if (strcmp(helper->denied_address, transaction->address) == 0 && fake_helper_n_open(helper) > 1) {
+	if (strcmp(helper->denied_address, transaction->address) == 0 &&
+	    (fake_helper_n_open(helper) > 1 || helper->denied_once)) {
+		helper->denied_once = false;
 		fake_sysfs_set_driver(helper->sysfs, transaction->address, NULL);
 		reply->status = HELPER_FAULT;
 		reply->step = HELPER_STEP_BIND;

@@ -42,6 +42,7 @@ struct fake_helper {
 	uint32_t reset_status; /* instead of FAULT; 0: FAULT */
 	/* RESTORE of this one is denied its driver while other transactions are open, as the kernel does within a group. */
 	char denied_address[DEVICE_ADDRESS_MAX];
+	bool denied_once; /* it is so the first time, as when the others came back only while its answer was on its way */
 	/* PREPARE, PARK and RESTORE are kept until fake_helper_release(). */
 	bool hold;
 	struct helper_request held[16];

@@ -40,6 +40,30 @@ static void a_restore_that_fails_twice_is_told_and_the_lease_ends(void **state)
 	assert_int_equal(rig->fake.n_requests[HELPER_RESTORE], 2);
 }
 
+/* The other two were back when that answer came, but not when the driver was denied: it was no try of its own. */
+static void a_denial_for_the_group_is_no_failure_though_the_group_is_back(void **state)
+{
+	struct rig *rig = *state;
+	struct peer *alice = peer_of(rig, &rig->alice);
+
+	rig_acquire(rig, alice, SLOT_EDU " " SLOT_NVME " " SLOT_NIC, NULL, NULL);
+	assert_int_equal(rig->outcome.refusal, REFUSAL_NONE);
+	rig->fake.hold = true;
+	peer_free(alice);
+	rig_settle(rig);
+	assert_int_equal(rig->fake.n_requests[HELPER_RESTORE], 3);
+	strcpy(rig->fake.denied_address, SLOT_NIC);
+	rig->fake.denied_once = true;
+	rig->fake.hold = false;
+	fake_helper_release(&rig->fake);
+	/* The next one fails for itself, and there is one more. */
+	rig->fake.n_restores_fail = 1;
+	rig_settle(rig);
+	assert_false(rig_saw(rig, "restoreFailed"));
+	assert_int_equal(rig->fake.n_requests[HELPER_RESTORE], 5);
+	assert_slot_is_back(rig);
+}
+
 /* The helper tries to undo what it began; when that fails as well it names the transaction. */
 static void what_a_prepare_could_not_put_back_is_put_back_as_the_lease_ends(void **state)
 {
@@ -60,6 +84,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		BROKER_CASE(a_restore_that_fails_once_is_tried_again),
+		BROKER_CASE(a_denial_for_the_group_is_no_failure_though_the_group_is_back),
 		BROKER_CASE(a_restore_that_fails_twice_is_told_and_the_lease_ends),
 		BROKER_CASE(what_a_prepare_could_not_put_back_is_put_back_as_the_lease_ends),
 	};
