@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/json-build.h"
 #include "util/json-scan.h"
 
 DEFINE_CLEANUP(tokener, struct json_tokener *, json_tokener_free)
@@ -192,4 +193,55 @@ int json_decode(json_object *object, const struct json_field *fields, size_t n_f
 		}
 	}
 	return 0;
+}
+
+/* ---- the way back ---- */
+
+static void encode_list(struct json_build *build, const char *name, const struct json_string_list *list)
+{
+	struct json_build array;
+
+	if (list->n == 0)
+		return;
+	array = json_build_array();
+	for (size_t i = 0; i < list->n; i++)
+		json_build_text(&array, NULL, list->items[i]);
+	json_build_add(build, name, json_build_end(&array));
+}
+
+static void encode_field(struct json_build *build, const struct json_field *field, const void *slot)
+{
+	switch (field->type) {
+	case JSON_FIELD_STRING:
+		if (*(const char *const *)slot)
+			json_build_text(build, field->name, *(const char *const *)slot);
+		break;
+	case JSON_FIELD_BOOL:
+		if (*(const bool *)slot)
+			json_build_bool(build, field->name, true);
+		break;
+	case JSON_FIELD_U32:
+		if (*(const uint32_t *)slot != UINT32_MAX)
+			json_build_number(build, field->name, *(const uint32_t *)slot);
+		break;
+	case JSON_FIELD_U64:
+		if (*(const uint64_t *)slot != UINT64_MAX)
+			json_build_add(build, field->name, json_object_new_uint64(*(const uint64_t *)slot));
+		break;
+	case JSON_FIELD_STRING_LIST:
+		encode_list(build, field->name, slot);
+		break;
+	case JSON_FIELD_OBJECT:
+		build->failed = true;
+		break;
+	}
+}
+
+json_object *json_encode(const struct json_field *fields, size_t n_fields, const void *source)
+{
+	struct json_build build = json_build_object();
+
+	for (size_t i = 0; i < n_fields; i++)
+		encode_field(&build, &fields[i], (const char *)source + fields[i].offset);
+	return json_build_end(&build);
 }

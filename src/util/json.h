@@ -51,4 +51,10 @@ struct json_field {
 int json_decode(json_object *object, const struct json_field *fields, size_t n_fields, void *target,
 		const char **ret_field);
 
+/*
+ * The object (the caller's) that json_decode() would make this structure of: what is absent, false or an empty list is left out.
+ * Objects within are not supported. NULL when out of memory.
+ */
+json_object *json_encode(const struct json_field *fields, size_t n_fields, const void *source);
+
 #endif
