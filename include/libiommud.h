@@ -110,6 +110,8 @@ enum iommud_error {
 	IOMMUD_ERROR_POOL_EXHAUSTED = 17, /* fewer devices are free than were asked for */
 	IOMMUD_ERROR_POLICY_INVALID =
 		18, /* a reload: the files have errors, which the parameters hold; the old set stays */
+	IOMMUD_ERROR_INTERRUPTED =
+		19, /* the daemon was restarted before it had answered: leases are as they were before the call, or it is done; ask again */
 };
 
 /* The kind of an error's full name ("io.iommud.DeniedByPolicy"). IOMMUD_ERROR_NONE for NULL. Thread-safe. */

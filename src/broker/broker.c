@@ -72,6 +72,26 @@ static void close_pollable(struct broker *broker)
 	close_fd(broker->poll_fd);
 }
 
+static int open_state(struct broker *broker, int fd)
+{
+	int r = fd < 0 ? 0 : ledger_open(fd, &broker->ledger);
+
+	if (r == 0 && fd >= 0)
+		r = kept_open(fd, &broker->kept);
+	return r < 0 ? r : inherit_begin(broker);
+}
+
+static void close_state(struct broker *broker)
+{
+	struct lease *lease, *following;
+
+	list_for_each_safe(lease, following, &broker->found.leases, link)
+		lease_free(lease);
+	past_clear(&broker->past);
+	broker->ledger = ledger_free(broker->ledger);
+	broker->kept = kept_free(broker->kept);
+}
+
 int broker_new(const struct broker_config *config, struct broker **ret)
 {
 	struct broker *broker = calloc(1, sizeof(*broker));
@@ -87,6 +107,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 	broker->module = config->module;
 	broker->limits = config->limits;
 	broker->node_context = config->node_context;
+	broker->keeper = config->state_fd >= 0 ? config->keeper : NULL;
 	broker->event = config->event;
 	broker->userdata = config->userdata;
 	broker->retry_usec = UINT64_MAX;
@@ -96,6 +117,14 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 	list_init(&broker->waiting);
 	r = make_pollable(broker);
 	if (r < 0) {
+		close_pollable(broker);
+		free(broker);
+		return r;
+	}
+	list_init(&broker->found.leases);
+	r = open_state(broker, config->state_fd);
+	if (r < 0) {
+		close_state(broker);
 		close_pollable(broker);
 		free(broker);
 		return r;
@@ -119,7 +148,7 @@ struct broker *broker_free(struct broker *broker)
 	policy_free(broker->policy);
 	groups_free(broker);
 	quota_clear(&broker->quota);
-	past_clear(&broker->past);
+	close_state(broker);
 	close_pollable(broker);
 	free(broker);
 	return NULL;

@@ -7,7 +7,8 @@
  * Where to look: request.c takes a request in, judge.c decides, reset.c what is reset first, wait.c has it wait, acquire.c
  * takes, limits.c sets what the client may pin, release.c gives back, identify.c asks who a client is, revoke.c takes back,
  * watch.c follows the devices, recover.c cleans up after a helper or a
- * former broker, events.c tells everybody.
+ * former broker, ledger.c writes down what has to outlive us, kept.c has the rest of it held, inherit.c goes on with what a
+ * former broker left, events.c tells everybody.
  */
 #ifndef IOMMUD_BROKER_BROKER_H
 #define IOMMUD_BROKER_BROKER_H
@@ -54,6 +55,9 @@ struct broker_config {
 	int (*node_context)(int fd, char *ret, size_t size);
 	void (*event)(void *userdata, const struct broker_event *event);
 	void *userdata;
+	/* The folder where leases are written down, so that they outlive us; duplicated. -1: nowhere. */
+	int state_fd;
+	const struct keeper *keeper; /* holds descriptors meanwhile, borrowed; NULL: nobody does */
 };
 
 /* The registry must have been scanned. 0 or a negative errno (then the policy is the caller's still). */
@@ -122,6 +126,31 @@ bool peer_check_manager(const struct peer *peer, enum policy_manage_action actio
 /* Whether a rule would allow this peer the device: what it may see in lists and events. */
 bool peer_may_see(const struct peer *peer, const struct device *device);
 bool peer_may_see_event(const struct peer *peer, const struct broker_event *event);
+
+/* ---- after a restart, before the first client is served: what a former broker left ---- */
+
+/* What it knew of a connection: the mark as in varlink/server.h, and whether it was subscribed to events. */
+struct former_connection {
+	uint32_t mark;
+	bool subscribed;
+	uint64_t lease; /* only to this one's; 0: to all */
+};
+
+/* False: the socket is none of its connections. */
+bool broker_former_connection(const struct broker *broker, int fd, struct former_connection *ret);
+/* A claim from the keeper, by its name; taken over. False: nobody misses it, and it is the caller's still. */
+bool broker_inherit_claim(struct broker *broker, const char *name, int fd);
+/* The peer is of such a connection: it has its leases again, from broker_inherit_end() on. 0 or a negative errno. */
+int peer_inherit(struct peer *peer);
+/* All connections and claims that there are have come. Leases that miss theirs end; without a state folder nothing happens. */
+void broker_inherit_end(struct broker *broker);
+
+/* Where the connection's mark is to be kept up to date; NULL: nowhere. Never taken back while the peer lives. */
+uint32_t *peer_get_mark(struct peer *peer);
+/* The descriptors of its last lease were sent, or some of them. */
+void peer_granted(struct peer *peer);
+/* `lease` 0: to all events that it may see. */
+void peer_set_subscribed(struct peer *peer, bool subscribed, uint64_t lease);
 
 /* ---- requests ---- */
 

@@ -124,7 +124,7 @@ static int claim_group(struct lease_device *device, int iommufd)
 	return claim_for(device, -1, IOMMUD_CLAIM_DENY_ONLY);
 }
 
-static bool is_wanted(const struct lease *lease, size_t i)
+bool claims_wanted(const struct lease *lease, size_t i)
 {
 	return lease->broker->module && is_claimable(lease->devices[i]) && lease->devices[i]->claim < 0 &&
 	       lease_is_first_of_group(lease, i);
@@ -136,7 +136,7 @@ int claims_take(struct lease *lease, int iommufd, struct refusal *refusal)
 		struct lease_device *device = lease->devices[i];
 		int r = 0;
 
-		if (is_wanted(lease, i)) {
+		if (claims_wanted(lease, i)) {
 			claims_forget_kept(lease->broker, device->group);
 			r = claim_group(device, iommufd);
 		}
@@ -186,8 +186,10 @@ void claims_give_back(struct lease *lease)
 		if (device->claim < 0)
 			continue;
 		r = has_strangers(lease, device->group) ? -EBUSY : module->ops->give_back(device->claim);
-		if (r < 0)
+		if (r < 0) {
+			kept_forget_claim(device);
 			device->claim = close_fd(device->claim);
+		}
 		device->idle = r > 0;
 	}
 }
@@ -307,6 +309,7 @@ static void hold_abandoned(struct broker *broker, unsigned int group)
 				     "lease %llu has closed its iommufd, and group %u could not be claimed anew: host "
 				     "drivers are noticed, not prevented",
 				     (unsigned long long)lease->id, group);
+		kept_renew_claim(device);
 	}
 }
 

@@ -94,6 +94,10 @@ void grant_lease(struct acquire *acquire, struct opened *opened)
 	}
 	if (r == 0)
 		r = node_labels_remember(lease);
+	if (r == 0) {
+		expiry_begin(lease);
+		r = kept_lease(lease, &acquire->refusal);
+	}
 	if (r < 0) {
 		opened_clear(opened);
 		acquire_fail(acquire, r);
@@ -103,7 +107,6 @@ void grant_lease(struct acquire *acquire, struct opened *opened)
 		lease->devices[i]->sysfs_fd = close_fd(lease->devices[i]->sysfs_fd);
 	lease->acquire = NULL;
 	lease_set_state(lease, LEASE_ACTIVE);
-	expiry_begin(lease);
 	event_lease(lease, LOG_INFO, "leaseGranted", "lease %llu granted to uid %u by %s",
 		    (unsigned long long)lease->id, lease->uid, lease->opener->name);
 	reset_granted(lease);

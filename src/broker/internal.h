@@ -5,6 +5,8 @@
 
 #include "broker/broker.h"
 #include "broker/flood.h"
+#include "broker/kept.h"
+#include "broker/ledger.h"
 #include "broker/past.h"
 #include "broker/quota.h"
 #include "hw/helper-client.h"
@@ -41,6 +43,10 @@ struct broker {
 	uint64_t last_sequence;
 	struct quota quota;
 	struct past past;
+	struct ledger *ledger; /* NULL: nothing outlives us */
+	struct kept *kept; /* NULL: likewise */
+	const struct keeper *keeper; /* NULL: there is none; leases are written down all the same */
+	struct ledger_found found; /* what a former broker left, until broker_inherit_end() */
 	struct group_state *groups; /* by group number */
 	size_t n_groups;
 	int completion_fd[2]; /* opener threads write pointers to their jobs, broker_dispatch() reads them */
@@ -71,6 +77,8 @@ struct peer {
 	int socket_fd;
 	struct list_link leases; /* lease::peer_link */
 	struct demand *waiting; /* NULL: it has none that waits */
+	struct kept_mark *mark; /* kept.c; NULL: the connection is not kept */
+	uint64_t cookie; /* of one that is */
 	enum peer_process process;
 	struct peer_question *question; /* to the helper, under way; NULL: none */
 	void (*identified)(void *userdata);
@@ -361,10 +369,17 @@ void claims_keep(struct lease *lease);
 void claims_forget_kept(struct broker *broker, unsigned int group);
 /* Closes them. */
 void claims_drop(struct lease *lease);
+/* Whether the group of this device, its first, is one that is to be claimed. */
+bool claims_wanted(const struct lease *lease, size_t i);
 
 /* ---- guarantees.c: what holds while a lease lasts, and what does not ---- */
 
 void guarantees_list(const struct broker *broker, const struct device *device, struct explanation *explanation);
+
+/* ---- inherit.c: what a former broker left ---- */
+
+/* Reads it. 0 or a negative errno. */
+int inherit_begin(struct broker *broker);
 
 /* ---- acquire.c ---- */
 

@@ -83,6 +83,15 @@ static void tell_not_parked(const struct lease_device *late, const struct helper
 		     (unsigned long long)late->lease->id, why);
 }
 
+/* Without it a restart would find the device in the helper's journal only, and put it back in the midst of the lease. */
+static void note(struct lease *lease)
+{
+	int r = lease->noted ? ledger_note_lease(lease) : 0;
+
+	if (r < 0)
+		log_error("lease %llu can't be written down anew: %s", (unsigned long long)lease->id, strerror(-r));
+}
+
 /* It changed while the helper looked at it: what it is like now is seen in a moment, and tried again. */
 static bool was_overtaken(const struct helper_reply *reply)
 {
@@ -99,6 +108,7 @@ static void take_reply(struct lease_device *late, const struct helper_reply *rep
 		/* What RESTORE binds: when it was parked already, what it was on before. */
 		memcpy(late->driver, reply->driver, sizeof(late->driver));
 		late->transaction = reply->transaction;
+		note(late->lease);
 		tell_parked(late);
 	} else if (!was_overtaken(reply)) {
 		/* Nothing is gained by asking again; the rest of the tries is for a driver that comes again. */

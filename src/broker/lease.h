@@ -76,6 +76,7 @@ struct lease_device {
 	int sysfs_fd; /* the device's folder, held from judging to sending; -1 otherwise */
 	char bus[DEVICE_BUS_MAX]; /* empty: not known, found in the helper's journal */
 	bool singleton; /* its rule admits groups of one device only */
+	bool claim_kept; /* the keeper has a duplicate of it */
 	int claim; /* of its group, by the kernel module, kept by the group's first device; -1: none (claims.c) */
 	bool idle; /* the claim was given back, and nobody can have the group's DMA */
 	uint64_t node; /* as device::node; 0: not known, found in the helper's journal */
@@ -116,6 +117,8 @@ struct lease {
 	struct peer *peer; /* NULL: the client is gone; kept while the lease is on its way back */
 	uint64_t id;
 	enum lease_state state;
+	uint64_t connection; /* kept.c: of its client, 0: it is not kept */
+	bool noted; /* it stands in the ledger */
 	uid_t uid; /* (uid_t)-1: found in the helper's journal, its client is unknown */
 	pid_t pid;
 	char *unit; /* of systemd, that the client belongs to; NULL: none, or not known */

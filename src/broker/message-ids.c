@@ -26,6 +26,7 @@ const struct message_id message_ids[] = {
 	{ "manageDenied",        "7d027912a9234b299485f3a3778e9b64", true },
 	{ "policyLoaded",        "c212adf478f64c6a9d6f52f8df23d4f7", false },
 	{ "policyRefused",       "317d96bf92f54f7282d2b7f39d809524", false },
+	{ "restarted",           "6dfeca31d47346cb8650f3a240fc43ae", false },
 	{ "refusalsSuppressed",  "bb7a4ec209e9461cb30a9c466769a077", false },
 	/* Without an id, but not to be had without a limit either. */
 	{ "leaseWaiting",        NULL, true },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the broker remembers of a device beyond its leases: who had it last, and whether its last reset failed. In memory:
- * a broker that was restarted remembers nothing, and then anybody may have had the device.
+ * What the broker remembers of a device beyond its leases: who had it last, and whether its last reset failed. In memory, and in
+ * the ledger; a broker that was restarted without one remembers nothing, and then anybody may have had the device.
  */
 #ifndef IOMMUD_BROKER_PAST_H
 #define IOMMUD_BROKER_PAST_H

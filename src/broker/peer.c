@@ -45,6 +45,7 @@ struct peer *peer_free(struct peer *peer)
 		wait_abandon(peer->waiting);
 	list_for_each_safe(lease, following, &peer->leases, peer_link)
 		lose_client(lease);
+	kept_forget_peer(peer);
 	free(peer);
 	return NULL;
 }

@@ -30,6 +30,7 @@ static void lease_end(struct lease *lease, enum lease_state state)
 		groups[i] = lease->devices[i]->group;
 		mdev = mdev || lease->devices[i]->mdev;
 	}
+	kept_forget_lease(lease);
 	lease_set_state(lease, state);
 	if (lease->stays)
 		claims_keep(lease);
@@ -210,6 +211,7 @@ void release_begin(struct lease *lease)
 {
 	lease_set_state(lease, LEASE_RELEASING);
 	claims_give_back(lease);
+	kept_forget_lease(lease);
 	lease->stays = claims_can_stay(lease);
 	lease->linger_usec = now_usec() + lease->broker->limits.linger_after_usec;
 	release_schedule(lease);

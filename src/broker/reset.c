@@ -199,6 +199,7 @@ static void quarantine(struct lease_device *device, struct past_device *past, co
 	if (past->quarantined)
 		return;
 	past->quarantined = true;
+	ledger_note_past(device->lease->broker, past);
 	event_leased(
 		device, LOG_ERR, "deviceQuarantined",
 		"%s is quarantined, for its reset failed (%s); it is granted again when a reset succeeds, which the "
@@ -211,6 +212,7 @@ static void end_quarantine(struct lease_device *device, struct past_device *past
 	if (!past->quarantined)
 		return;
 	past->quarantined = false;
+	ledger_note_past(device->lease->broker, past);
 	event_leased(device, LOG_NOTICE, "quarantineEnded", "%s was reset and is out of quarantine",
 		     device->id.address);
 }

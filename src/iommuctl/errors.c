@@ -40,6 +40,7 @@ enum exit_code exit_code_of(enum iommud_error error)
 	case IOMMUD_ERROR_INVALID_CALL:
 	case IOMMUD_ERROR_NO_SUCH_POOL:
 	case IOMMUD_ERROR_POLICY_INVALID:
+	case IOMMUD_ERROR_INTERRUPTED:
 		break;
 	}
 	return EXIT_FAILED;

@@ -27,6 +27,7 @@ static const struct {
 	{ "io.iommud.Manage.NotAllowed", IOMMUD_ERROR_DENIED },
 	{ "io.iommud.Manage.NoSuchLease", IOMMUD_ERROR_NO_SUCH_LEASE },
 	{ "io.iommud.Manage.PolicyInvalid", IOMMUD_ERROR_POLICY_INVALID },
+	{ "io.iommud.Interrupted", IOMMUD_ERROR_INTERRUPTED },
 	{ "io.iommud.InvalidMessage", IOMMUD_ERROR_INVALID_CALL },
 	{ "io.iommud.MessageTooLarge", IOMMUD_ERROR_INVALID_CALL },
 	{ "io.iommud.UnexpectedFileDescriptors", IOMMUD_ERROR_INVALID_CALL },

@@ -141,6 +141,37 @@ json_object *varlink_fds_exceeded(void)
 		"or raise LimitNOFILE= of iommud.service");
 }
 
+json_object *varlink_interrupted(void)
+{
+	return varlink_error_message(
+		"io.iommud.Interrupted",
+		one_string(
+			"message",
+			"iommud was restarted while it had your call: nobody knows how far it came; a lease that was "
+			"not granted is not yours, what you had is; call again"));
+}
+
+/* ---- for a later server ---- */
+
+enum varlink_mark varlink_call_get_mark(const struct varlink_call *call)
+{
+	/* Nobody waits for an answer to a oneway call, but it would be lost. */
+	if (call->oneway)
+		return VARLINK_MARK_BUSY;
+	return call->more ? VARLINK_MARK_STREAM : VARLINK_MARK_CALLED;
+}
+
+struct varlink_call *varlink_call_reopen(struct varlink_connection *connection)
+{
+	struct varlink_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->connection = connection;
+	call->more = true;
+	return call;
+}
+
 /* ---- answers ---- */
 
 struct varlink_connection *varlink_call_get_connection(const struct varlink_call *call)

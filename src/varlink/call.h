@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "util/json.h"
+#include "varlink/server.h"
 
 struct varlink_connection;
 
@@ -14,6 +15,13 @@ struct varlink_connection;
  * as varlink_connection::call, or the connection is closing or doomed.
  */
 void varlink_call_handle(struct varlink_connection *connection);
+
+/* Of a connection that has this call open and nothing else: what a later server could do about it. */
+enum varlink_mark varlink_call_get_mark(const struct varlink_call *call);
+/* A call that wants more, as it was open in a former server. NULL when there is no memory. */
+struct varlink_call *varlink_call_reopen(struct varlink_connection *connection);
+/* The whole message of io.iommud.Interrupted. NULL when there is no memory. */
+json_object *varlink_interrupted(void);
 
 /* Answers a frame that is too large, and closes. */
 void varlink_call_refuse_size(struct varlink_connection *connection);

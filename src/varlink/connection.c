@@ -33,11 +33,42 @@ void varlink_connection_watch(struct varlink_connection *connection, uint32_t in
 	connection->interest = interest;
 }
 
+static void set_mark(struct varlink_connection *connection, enum varlink_mark mark)
+{
+	/* Whenever the process ends, what it did before this is done, and what it does after is not. */
+	if (connection->mark)
+		__atomic_store_n(connection->mark, mark, __ATOMIC_RELEASE);
+}
+
+void varlink_connection_set_mark(struct varlink_connection *connection, uint32_t *mark)
+{
+	connection->mark = mark;
+	set_mark(connection, connection->busy ? VARLINK_MARK_BUSY : varlink_connection_get_mark(connection));
+}
+
+enum varlink_mark varlink_connection_get_mark(const struct varlink_connection *connection)
+{
+	const struct varlink_inbox *inbox = &connection->inbox;
+
+	if (connection->doomed)
+		return VARLINK_MARK_NONE;
+	if (!varlink_outbox_is_empty(&connection->outbox) || connection->closing || connection->discard_fd >= 0)
+		return VARLINK_MARK_BUSY;
+	if (connection->call)
+		return inbox->size > 0 ? VARLINK_MARK_BUSY : varlink_call_get_mark(connection->call);
+	if (inbox->size == 0)
+		return connection->skips ? VARLINK_MARK_PARTIAL : VARLINK_MARK_IDLE;
+	if (!varlink_inbox_has_frame(inbox))
+		return VARLINK_MARK_PARTIAL;
+	return inbox->size == inbox->scanned + 1 ? VARLINK_MARK_CALLED : VARLINK_MARK_BUSY;
+}
+
 void varlink_connection_doom(struct varlink_connection *connection)
 {
 	if (connection->doomed)
 		return;
 	connection->doomed = true;
+	set_mark(connection, VARLINK_MARK_NONE);
 	list_unlink(&connection->link);
 	list_append(&connection->server->doomed, &connection->link);
 	varlink_deadline_disarm(&connection->frame_deadline);
@@ -56,6 +87,11 @@ bool varlink_connection_owes_reading(struct varlink_connection *connection)
 	connection->outbox.fds_sent = false;
 	varlink_deadline_disarm(&connection->send_deadline);
 	return false;
+}
+
+void varlink_connection_end(struct varlink_connection *connection)
+{
+	varlink_connection_doom(connection);
 }
 
 static uint32_t connection_interest(const struct varlink_connection *connection)
@@ -101,6 +137,7 @@ void varlink_connection_settle(struct varlink_connection *connection)
 	}
 	varlink_connection_watch(connection, connection_interest(connection));
 	connection_set_deadlines(connection);
+	set_mark(connection, varlink_connection_get_mark(connection));
 }
 
 int varlink_connection_send(struct varlink_connection *connection, json_object *message, const int *fds, size_t n_fds)
@@ -109,6 +146,7 @@ int varlink_connection_send(struct varlink_connection *connection, json_object *
 	const char *text = NULL;
 	int r = -ENOMEM;
 
+	set_mark(connection, VARLINK_MARK_BUSY);
 	if (message)
 		text = json_object_to_json_string_length(message, VARLINK_JSON_FLAGS, &size);
 	if (text)
@@ -160,6 +198,18 @@ void varlink_connection_await_discard(struct varlink_connection *connection, int
 		connection->discard_fd = fd;
 }
 
+/* Of a call whose begin a former server has taken with it. Its client waits. */
+static void drop_rest(struct varlink_connection *connection)
+{
+	if (!connection->skips || !varlink_inbox_has_frame(&connection->inbox))
+		return;
+	connection->skips = false;
+	varlink_inbox_drop_frame(&connection->inbox);
+	log_notice("A call of user %u was half received when iommud was restarted: it is dropped, and its client told.",
+		   (unsigned int)connection->uid);
+	varlink_connection_send(connection, varlink_interrupted(), NULL, 0);
+}
+
 static void connection_receive(struct varlink_connection *connection)
 {
 	struct wire_fds fds;
@@ -168,8 +218,10 @@ static void connection_receive(struct varlink_connection *connection)
 	/* Nobody asked for these. The client waits until they are closed, and gets its answer then. */
 	if (fds.n > 0)
 		varlink_connection_await_discard(connection, varlink_discard(fds.fds, fds.n));
-	if (n > 0 || n == -EAGAIN)
+	if (n > 0 || n == -EAGAIN) {
+		drop_rest(connection);
 		return;
+	}
 	if (connection->inbox.size > 0)
 		log_debug("A client of user %u left in the middle of a message.", (unsigned int)connection->uid);
 	varlink_connection_doom(connection);
@@ -210,10 +262,13 @@ static void connection_handle(struct varlink_connection *connection)
 static void connection_run(struct varlink_connection *connection, uint32_t events)
 {
 	connection->busy = true;
+	set_mark(connection, VARLINK_MARK_BUSY);
 	if (events & EPOLLOUT)
 		connection_flush(connection);
 	if ((events & EPOLLIN) && !connection->doomed)
 		connection_receive(connection);
+	/* Until something is sent, a call is one that was received. */
+	set_mark(connection, varlink_connection_get_mark(connection));
 	if (connection_may_handle(connection))
 		connection_handle(connection);
 	connection->busy = false;
@@ -303,4 +358,43 @@ int varlink_connection_new(struct varlink_server *server, int fd, struct identit
 	}
 	*ret = connection;
 	return 0;
+}
+
+/* ---- of a former server ---- */
+
+static int go_on(struct varlink_connection *connection, enum varlink_mark mark, struct varlink_call **ret_call)
+{
+	int r = 0;
+
+	switch (mark) {
+	case VARLINK_MARK_IDLE:
+		break;
+	case VARLINK_MARK_PARTIAL:
+		connection->skips = true;
+		break;
+	case VARLINK_MARK_CALLED:
+		r = varlink_connection_send(connection, varlink_interrupted(), NULL, 0);
+		break;
+	case VARLINK_MARK_STREAM:
+		connection->call = *ret_call = varlink_call_reopen(connection);
+		r = connection->call ? 0 : -ENOMEM;
+		break;
+	case VARLINK_MARK_NONE:
+	case VARLINK_MARK_BUSY:
+		r = -EINVAL;
+		break;
+	}
+	return r;
+}
+
+int varlink_connection_go_on(struct varlink_connection *connection, enum varlink_mark mark,
+			     struct varlink_call **ret_call)
+{
+	int r = go_on(connection, mark, ret_call);
+
+	if (r < 0)
+		varlink_connection_doom(connection);
+	else
+		varlink_connection_settle(connection);
+	return r;
 }

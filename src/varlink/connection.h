@@ -32,6 +32,7 @@ struct varlink_connection {
 	void *userdata;
 	struct varlink_inbox inbox;
 	struct varlink_outbox outbox;
+	uint32_t *mark; /* enum varlink_mark, for a later server; NULL: nobody wants it */
 	struct varlink_call *call; /* the one that is not answered for good */
 	struct varlink_deadline frame_deadline, send_deadline;
 	bool announced; /* `connected` took it, so `disconnected` is owed */
@@ -39,6 +40,7 @@ struct varlink_connection {
 	bool closing; /* goes when the outbox is empty */
 	bool doomed; /* goes at the end of the round; nothing is sent or received any more */
 	bool held; /* a whole call is there, and `ready` said no */
+	bool skips; /* what comes up to the next NUL is the rest of a call that a former server received the begin of */
 	bool buried; /* its user is rid of it */
 };
 
@@ -51,6 +53,10 @@ int varlink_connection_new(struct varlink_server *server, int fd, struct identit
 
 /* The end, from wherever it is seen: `disconnected` is called and memory freed when the server gets to it, not here. */
 void varlink_connection_doom(struct varlink_connection *connection);
+
+/* The connection is one of a former server's, see varlink_server_adopt(). 0, or a negative errno: it is doomed. */
+int varlink_connection_go_on(struct varlink_connection *connection, enum varlink_mark mark,
+			     struct varlink_call **ret_call);
 
 /*
  * After `disconnected`: lets go of all but what still costs, descriptors in flight that the client did not read, or that it
@@ -68,7 +74,10 @@ struct varlink_connection *varlink_connection_free(struct varlink_connection *co
  */
 int varlink_connection_send(struct varlink_connection *connection, json_object *message, const int *fds, size_t n_fds);
 
-/* Tells epoll and the deadlines what the connection waits for now. */
+/* What it would be for a later server, between two steps. */
+enum varlink_mark varlink_connection_get_mark(const struct varlink_connection *connection);
+
+/* Tells epoll, the deadlines and the mark what the connection waits for now. */
 void varlink_connection_settle(struct varlink_connection *connection);
 
 /* Whether the client did not read all descriptors yet. Looks at the socket only when some were sent. */

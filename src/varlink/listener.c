@@ -96,6 +96,42 @@ static bool turn_away_surplus(struct varlink_server *server, int fd, uid_t uid)
 
 /* ---- who may ---- */
 
+static int announce(struct varlink_connection *connection)
+{
+	struct varlink_server *server = connection->server;
+	int r = server->config.connected ? server->config.connected(server->config.userdata, connection) : 0;
+
+	if (r < 0) {
+		varlink_connection_doom(connection);
+		return r;
+	}
+	connection->announced = true;
+	server->n_connections++;
+	return 0;
+}
+
+int varlink_server_adopt(struct varlink_server *server, int fd, enum varlink_mark mark, struct varlink_connection **ret,
+			 struct varlink_call **ret_call)
+{
+	struct identity identity = IDENTITY_INIT;
+	struct varlink_connection *connection;
+	int r = identity_from_socket(fd, &identity);
+
+	*ret_call = NULL;
+	if (r < 0) {
+		close_fd(varlink_discard_socket(fd));
+		return r;
+	}
+	r = varlink_connection_new(server, fd, &identity, &connection);
+	if (r == 0)
+		r = announce(connection);
+	if (r == 0)
+		r = varlink_connection_go_on(connection, mark, ret_call);
+	if (r == 0)
+		*ret = connection;
+	return r;
+}
+
 static void admit(struct varlink_server *server, int fd)
 {
 	struct identity identity = IDENTITY_INIT;
@@ -116,13 +152,7 @@ static void admit(struct varlink_server *server, int fd)
 		log_error("Can't take a client: %s", strerror(-r));
 		return;
 	}
-	r = server->config.connected ? server->config.connected(server->config.userdata, connection) : 0;
-	if (r < 0) {
-		varlink_connection_doom(connection);
-		return;
-	}
-	connection->announced = true;
-	server->n_connections++;
+	(void)announce(connection);
 }
 
 /* 0 when one client was dealt with, or a negative errno. */

@@ -255,9 +255,11 @@ static void acquired(void *userdata, int error, const struct lease *lease, struc
 	struct varlink_call *call = session->acquire;
 
 	session->acquire = NULL;
-	if (lease)
+	if (lease) {
+		session_granted(session);
 		send_grant(session, call, lease, opened);
-	else if (refusal)
+		peer_granted(session->peer);
+	} else if (refusal)
 		(void)errors_reply(call, refusal);
 	else
 		send_failure(call, error);

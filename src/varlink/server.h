@@ -120,6 +120,36 @@ void *varlink_connection_get_userdata(const struct varlink_connection *connectio
 /* Bytes that wait to be sent: a subscriber over half of send_buffer_max should get `lost` instead of more. */
 size_t varlink_connection_queued(const struct varlink_connection *connection);
 
+/* ---- what outlives a server ---- */
+
+/*
+ * What the next server has to know of a connection whose socket outlives this one. It is kept up to date in memory of the
+ * owner's, before and after each step, so that it is true whenever the process ends.
+ */
+enum varlink_mark {
+	VARLINK_MARK_NONE, /* the connection is over, or nobody's */
+	VARLINK_MARK_BUSY, /* in the midst of receiving, or of an answer: nobody knows what the client has got */
+	VARLINK_MARK_IDLE,
+	VARLINK_MARK_PARTIAL, /* a part of a call was received */
+	VARLINK_MARK_CALLED, /* one call was received, and nothing of its answer sent */
+	VARLINK_MARK_STREAM, /* one call that wants more is open; whole replies may have been sent */
+};
+
+/* Ends it: `disconnected` follows in the next turn. */
+void varlink_connection_end(struct varlink_connection *connection);
+
+/* Borrowed, until the connection has ended; NULL: nothing is kept up to date. */
+void varlink_connection_set_mark(struct varlink_connection *connection, uint32_t *mark);
+
+/*
+ * Takes over a connection of a former server's with the mark that it left, which is neither NONE nor BUSY; `connected` is called as for a
+ * new one. A client that waits for an answer gets io.iommud.Interrupted: at once, or when the rest of its call has come, which
+ * is dropped. STREAM: its call is open again, and in *ret_call: the caller goes on with it. 0 or a negative errno; then the
+ * client is shown out. `fd` is taken over in any case.
+ */
+int varlink_server_adopt(struct varlink_server *server, int fd, enum varlink_mark mark, struct varlink_connection **ret,
+			 struct varlink_call **ret_call);
+
 /* ---- calls ---- */
 
 struct varlink_connection *varlink_call_get_connection(const struct varlink_call *call);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "util/json-build.h"
 #include "varlink/convert.h"
@@ -70,6 +71,11 @@ void session_disconnected(void *userdata, struct varlink_connection *connection)
 	session->acquire = NULL;
 	session->peer = peer_free(session->peer);
 	free(session);
+}
+
+void session_granted(struct session *session)
+{
+	varlink_connection_set_mark(session->connection, peer_get_mark(session->peer));
 }
 
 /* ---- lists ---- */
@@ -248,11 +254,17 @@ void session_publish(void *userdata, const struct broker_event *event)
 			deliver(session, event);
 }
 
-int session_subscribe(struct session *session, struct varlink_call *call, uint64_t lease)
+static void begin_subscription(struct session *session, struct varlink_call *call, uint64_t lease)
 {
 	session->subscription = call;
 	session->subscribed_lease = lease;
 	list_append(&session->service->subscribers, &session->subscriber_link);
+	peer_set_subscribed(session->peer, true, lease);
+}
+
+int session_subscribe(struct session *session, struct varlink_call *call, uint64_t lease)
+{
+	begin_subscription(session, call, lease);
 	return send_own_event(session, 0, "subscribed", "events follow");
 }
 
@@ -281,4 +293,44 @@ void session_drained(void *userdata, struct varlink_connection *connection)
 		(void)session_list(session); /* as in deliver() */
 	else if (session && session->subscription && session->lost)
 		(void)own_up(session);
+}
+
+/* ---- of a former iommud ---- */
+
+static int go_on(struct session *session, struct varlink_call *call, const struct former_connection *former)
+{
+	int r = peer_inherit(session->peer);
+
+	if (r < 0)
+		return r;
+	if (call) {
+		begin_subscription(session, call, former->lease);
+		r = send_own_event(session, 0, "resynced",
+				   "iommud was restarted: list what you need anew; events follow");
+	}
+	session_granted(session);
+	return r;
+}
+
+int session_inherit(struct service *service, struct varlink_server *server, int fd)
+{
+	struct varlink_connection *connection;
+	struct former_connection former;
+	struct varlink_call *call;
+	int r;
+
+	if (!broker_former_connection(service->broker, fd, &former) || former.mark == VARLINK_MARK_NONE ||
+	    former.mark > VARLINK_MARK_STREAM || former.mark == VARLINK_MARK_BUSY ||
+	    (former.mark == VARLINK_MARK_STREAM && !former.subscribed)) {
+		shutdown(fd, SHUT_RDWR);
+		close_fd(fd);
+		return -ENOENT;
+	}
+	r = varlink_server_adopt(server, fd, former.mark, &connection, &call);
+	if (r < 0)
+		return r;
+	r = go_on(varlink_connection_get_userdata(connection), call, &former);
+	if (r < 0)
+		varlink_connection_end(connection);
+	return r;
 }

@@ -63,6 +63,12 @@ bool session_ready(void *userdata, struct varlink_connection *connection);
 void session_disconnected(void *userdata, struct varlink_connection *connection);
 void session_drained(void *userdata, struct varlink_connection *connection);
 
+/*
+ * Goes on with a connection of a former iommud, which its keeper has held. `fd` is taken over. 0; -ENOENT: it is none that anybody could go
+ * on with; or another negative errno: in both cases the client is shown out.
+ */
+int session_inherit(struct service *service, struct varlink_server *server, int fd);
+
 /* For broker_config: tells all subscribers that may see it. */
 void session_publish(void *userdata, const struct broker_event *event);
 
@@ -74,6 +80,9 @@ int session_list(struct session *session);
 int session_subscribe(struct session *session, struct varlink_call *call, uint64_t lease);
 /* What happens to the lease, and first of all whether it is being taken back already. */
 int session_subscribe_lease(struct session *session, struct varlink_call *call, const struct lease *lease);
+
+/* A lease is about to be sent: from now on the connection is one that outlives us. */
+void session_granted(struct session *session);
 
 struct session *session_of_call(const struct varlink_call *call);
 

@@ -20,6 +20,8 @@ void (*rig_while_opening)(struct rig *rig);
 struct ownership *rig_module;
 bool rig_has_iommufd = true;
 bool rig_opens_later;
+int rig_state_fd = -1;
+const struct keeper *rig_keeper;
 static struct rig *rig_of_opener;
 
 static void must(bool fine, const char *what)
@@ -119,9 +121,12 @@ struct policy *rig_policy(const char *text)
 	return policy_must_load(text);
 }
 
-void rig_start(struct rig *rig, const char *policy)
+/* The broker, and what it alone uses. */
+static void start_broker(struct rig *rig, const char *policy)
 {
 	struct broker_config config = { .openers = openers,
+					.state_fd = rig_state_fd,
+					.keeper = rig_keeper,
 					.limits = { .leases_per_uid = 2,
 						    .prepare_timeout_usec = 3600000000,
 						    .linger_after_usec = 3600000000,
@@ -130,6 +135,20 @@ void rig_start(struct rig *rig, const char *policy)
 					.event = hear,
 					.userdata = rig };
 
+	must(registry_new(fake_sysfs_fd(rig->sysfs), &rig->registry) == 0, "registry");
+	must(registry_scan(rig->registry) == 0, "scan");
+	must(helper_client_new(rig->fake.path, &rig->helper) == 0, "helper");
+	config.registry = rig->registry;
+	config.helper = rig->helper;
+	config.dev_fd = rig->dev_fd;
+	config.policy = rig_policy(policy);
+	config.module = rig_module;
+	memcpy(rig->fake.digest, policy_digest(config.policy), DIGEST_SIZE);
+	must(broker_new(&config, &rig->broker) == 0, "broker");
+}
+
+void rig_start(struct rig *rig, const char *policy)
+{
 	memset(rig, 0, sizeof(*rig));
 	rig_open_result = 0;
 	rig_n_opens = 0;
@@ -144,25 +163,29 @@ void rig_start(struct rig *rig, const char *policy)
 	rig->bob = (struct identity){ .uid = 1001, .gid = 1001, .pid = 1, .pidfd = -1 };
 	rig->root = (struct identity){ .uid = 0, .gid = 0, .pid = 1, .pidfd = -1 };
 	fake_helper_start(&rig->fake, rig->sysfs);
-	must(registry_new(fake_sysfs_fd(rig->sysfs), &rig->registry) == 0, "registry");
-	must(registry_scan(rig->registry) == 0, "scan");
-	must(helper_client_new(rig->fake.path, &rig->helper) == 0, "helper");
 	rig->dev_fd = open(rig_dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	config.registry = rig->registry;
-	config.helper = rig->helper;
-	config.dev_fd = rig->dev_fd;
-	config.policy = rig_policy(policy);
-	config.module = rig_module;
-	memcpy(rig->fake.digest, policy_digest(config.policy), DIGEST_SIZE);
-	must(broker_new(&config, &rig->broker) == 0, "broker");
+	start_broker(rig, policy);
+}
+
+/* Peers are the caller's to forget: their end is not told to a broker that was killed. */
+static void stop_broker(struct rig *rig)
+{
+	broker_free(rig->broker);
+	helper_client_free(rig->helper);
+	registry_free(rig->registry);
+}
+
+void rig_kill_broker(struct rig *rig, const char *policy)
+{
+	stop_broker(rig);
+	rig->fake.connection = close_fd(rig->fake.connection);
+	start_broker(rig, policy);
 }
 
 void rig_stop(struct rig *rig)
 {
 	rig_forget(rig);
-	broker_free(rig->broker);
-	helper_client_free(rig->helper);
-	registry_free(rig->registry);
+	stop_broker(rig);
 	fake_helper_stop(&rig->fake);
 	fake_sysfs_free(rig->sysfs);
 	close_fd(rig->dev_fd);

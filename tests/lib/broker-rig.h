@@ -38,6 +38,7 @@ struct outcome {
 	enum lease_state state;
 };
 
+struct keeper;
 struct ownership;
 
 struct rig {
@@ -67,6 +68,9 @@ extern unsigned int rig_n_bus_resets;
 extern struct ownership *rig_module;
 /* The opener of the next rig_start() is one that may block: it runs on a thread, rig_while_opening as well. Reset by rig_stop(). */
 extern bool rig_opens_later;
+/* Of the next rig_start(), which does not reset them: the broker's folder (-1: none) and its keeper. */
+extern int rig_state_fd;
+extern const struct keeper *rig_keeper;
 extern bool rig_has_iommufd; /* the backend iommufd is there, as it is unless a test says no; reset by rig_stop() */
 /* Called in the midst of an open, before it answers. */
 extern void (*rig_while_opening)(struct rig *rig);
@@ -77,6 +81,12 @@ extern int (*rig_node_context)(int fd, char *ret, size_t size);
 
 void rig_start(struct rig *rig, const char *policy);
 void rig_stop(struct rig *rig);
+/*
+ * The broker is gone as if by SIGKILL, and another one is there, which has read what the first left; helper, kernel and devices
+ * are the same. What it inherits is the test's to hand over, as is recovery: broker_helper_connected(). Peers of the first are not
+ * to be used any more; free() frees their memory.
+ */
+void rig_kill_broker(struct rig *rig, const char *policy);
 /* Lets helper and broker talk until nothing more comes. */
 void rig_settle(struct rig *rig);
 /* Asks for devices (blank-separated) and settles; the outcome is in rig->outcome. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "util/cleanup.h"
 #include "varlink-fixture.h"
@@ -305,6 +306,23 @@ static void what_is_no_call_is_answered_as_declared(void **state)
 	assert_int_equal(varlink_client_await_close(&client), 0);
 }
 
+static void a_call_of_a_former_server_is_answered_as_declared(void **state)
+{
+	struct varlink_client former = VARLINK_CLIENT_INIT;
+	struct varlink_connection *connection;
+	struct varlink_reply reply;
+	struct varlink_call *call;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(varlink_server_adopt(fixture.server, pair[1], VARLINK_MARK_CALLED, &connection, &call), 0);
+	varlink_client_close(&client);
+	client = former;
+	client.fd = pair[0];
+	reply = receive_error("Interrupted");
+	varlink_reply_clear(&reply);
+}
+
 static void what_is_too_large_is_answered_as_declared(void **state)
 {
 	_cleanup_free_ char *text = malloc(VARLINK_FRAME_MAX + 100);
@@ -412,6 +430,7 @@ int main(void)
 		CASE(a_group_may_be_busy_in_every_state),
 		CASE(a_device_in_use_by_the_host_has_no_state),
 		CASE(what_is_no_call_is_answered_as_declared),
+		CASE(a_call_of_a_former_server_is_answered_as_declared),
 		CASE(what_is_too_large_is_answered_as_declared),
 		CASE(descriptors_are_refused_as_declared),
 		CASE(one_connection_too_many_is_answered_as_declared),
