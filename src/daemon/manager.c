@@ -8,8 +8,10 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <unistd.h>
 
 #include "broker/broker.h"
+#include "daemon/fd-store.h"
 #include "daemon/kernel-module.h"
 #include "daemon/policy-files.h"
 #include "daemon/reload.h"
@@ -44,7 +46,10 @@ struct manager {
 	struct service service;
 	struct reloader reloader;
 	struct ownership *module; /* NULL: without */
+	struct fd_store store;
+	bool keeps; /* systemd keeps what leases need, so that they outlive us */
 	int dev_fd;
+	int state_fd; /* -1: nothing is written down */
 };
 
 static const struct opener *const openers[] = { &opener_iommufd, &opener_legacy, NULL };
@@ -238,6 +243,22 @@ static int make_topology(struct manager *manager, const struct config *config)
 	return r;
 }
 
+/* Without it everything works, but for what comes after a restart. */
+static int open_state(struct manager *manager)
+{
+	const char *path = manager->options->state;
+
+	if (!*path)
+		return -1;
+	manager->state_fd = open_dir_at(AT_FDCWD, path);
+	if (manager->state_fd < 0)
+		log_warning("leases will not outlive a restart: %s: %s; systemd-tmpfiles --create makes it", path,
+			    strerror(-manager->state_fd));
+	if (manager->state_fd < 0)
+		manager->state_fd = -1;
+	return manager->state_fd;
+}
+
 static int make_broker(struct manager *manager, const struct config *config)
 {
 	struct broker_config broker_config = {
@@ -255,6 +276,9 @@ static int make_broker(struct manager *manager, const struct config *config)
 	list_init(&manager->service.subscribers);
 	manager->dev_fd = open_dir_at(AT_FDCWD, manager->options->dev);
 	broker_config.dev_fd = manager->dev_fd;
+	broker_config.state_fd = open_state(manager);
+	manager->keeps = fd_store_init(&manager->store, manager->options->fd_store) && manager->state_fd >= 0;
+	broker_config.keeper = manager->keeps ? &manager->store.keeper : NULL;
 	broker_config.node_context = selinux_is_active() ? selinux_get_context : NULL;
 	r = manager->dev_fd < 0 ? manager->dev_fd : helper_client_new(manager->options->helper, &manager->helper);
 	broker_config.helper = manager->helper;
@@ -267,7 +291,8 @@ static int make_broker(struct manager *manager, const struct config *config)
 		r = broker_new(&broker_config, &manager->broker);
 	if (r < 0) {
 		policy_free(broker_config.policy);
-		log_error("the broker can't be made: %s", strerror(-r));
+		log_error("the broker can't be made: %s%s", strerror(-r),
+			  r == -EBUSY ? "; is another iommud running with the same --state?" : "");
 		return r;
 	}
 	manager->service.broker = manager->broker;
@@ -281,18 +306,16 @@ static int make_broker(struct manager *manager, const struct config *config)
 	return 0;
 }
 
-/* systemd's socket, or our own. */
+/* systemd's socket, or our own. What systemd has kept comes with it. */
 static int make_listener(struct manager *manager)
 {
-	int n = sd_listen_fds(true);
-	int fd;
+	int passed = fd_store_take(&manager->store, &manager->service, manager->server);
+	int fd = passed < 0 ? -ENOTSOCK : passed;
 
-	if (manager->options->listen)
+	if (manager->options->listen) {
+		close_fd(passed);
 		fd = varlink_listen(manager->options->listen);
-	else if (n == 1)
-		fd = SD_LISTEN_FDS_START;
-	else
-		fd = n < 0 ? n : -ENOTSOCK;
+	}
 	if (fd == -ENOTSOCK)
 		log_error("no socket to listen on: start iommud.socket, or give --listen PATH");
 	else if (fd < 0)
@@ -355,7 +378,7 @@ int manager_new(const struct options *options, const struct config *config, stru
 	if (!manager)
 		return -ENOMEM;
 	manager->options = options;
-	manager->dev_fd = -1;
+	manager->dev_fd = manager->state_fd = -1;
 	r = make_parts(manager, config);
 	if (r < 0) {
 		manager_free(manager);
@@ -381,6 +404,7 @@ struct manager *manager_free(struct manager *manager)
 	sd_event_source_unref(manager->helper_source);
 	sd_event_unref(manager->loop);
 	close_fd(manager->dev_fd);
+	close_fd(manager->state_fd);
 	free(manager);
 	return NULL;
 }
@@ -397,6 +421,16 @@ static void greet_helper(struct manager *manager)
 			    manager->options->helper, strerror(-r));
 }
 
+/*
+ * Whether this is a restart nobody tells us. So leases stay as they are: the connections live on in systemd's store, which must not
+ * see them shut down, and the helper's journal knows the devices. In a stop systemd closes them.
+ */
+static _Noreturn void manager_leave(struct manager *manager)
+{
+	log_notice("stopping; leases and their clients are left to the next start");
+	_exit(EXIT_SUCCESS);
+}
+
 int manager_run(struct manager *manager)
 {
 	int r;
@@ -409,5 +443,7 @@ int manager_run(struct manager *manager)
 	if (r >= 0)
 		r = sd_event_loop(manager->loop);
 	sd_notify(false, "STOPPING=1");
+	if (r >= 0 && manager->keeps)
+		manager_leave(manager);
 	return r < 0 ? r : 0;
 }

@@ -9,6 +9,9 @@
 
 #include "hw/helper-wire.h"
 
+#define STATE_DIR "/run/iommud/broker"
+#define FD_STORE_MAX 65536
+
 enum {
 	OPTION_CONFIG = 256,
 	OPTION_LISTEN,
@@ -16,6 +19,8 @@ enum {
 	OPTION_SYSFS,
 	OPTION_DEV,
 	OPTION_USER,
+	OPTION_STATE,
+	OPTION_FD_STORE,
 	OPTION_POLICY,
 	OPTION_ANY_OWNER,
 	OPTION_CHECK_POLICY,
@@ -33,6 +38,8 @@ static const struct option long_options[] = {
 	{ "sysfs", required_argument, NULL, OPTION_SYSFS },
 	{ "dev", required_argument, NULL, OPTION_DEV },
 	{ "user", required_argument, NULL, OPTION_USER },
+	{ "state", required_argument, NULL, OPTION_STATE },
+	{ "fd-store", required_argument, NULL, OPTION_FD_STORE },
 	{ "policy", required_argument, NULL, OPTION_POLICY },
 	{ "policy-any-owner", no_argument, NULL, OPTION_ANY_OWNER },
 	{ "check-policy", no_argument, NULL, OPTION_CHECK_POLICY },
@@ -59,6 +66,9 @@ static void print_help(void)
 	       "  --policy DIR         read *.policy from here; may be repeated, the first has priority\n"
 	       "  --policy-any-owner   for development: policy files need not belong to root\n"
 	       "  --helper PATH        the socket of iommud-helper (%s)\n"
+	       "  --state DIR          write leases down here, so that they outlive a restart (%s); '' for\n"
+	       "                       nowhere\n"
+	       "  --fd-store N         FileDescriptorStoreMax= of the unit: systemd keeps connections in a restart (0)\n"
 	       "  --sysfs DIR          read this instead of /sys\n"
 	       "  --dev DIR            open nodes below this instead of /dev\n"
 	       "  --check-policy       check the policy, print all that is wrong with it, and exit\n"
@@ -69,7 +79,7 @@ static void print_help(void)
 	       "  --help, --version\n"
 	       "\n"
 	       "See iommud(8), iommud.policy(5), iommuctl(1).\n",
-	       HELPER_SOCKET);
+	       HELPER_SOCKET, STATE_DIR);
 }
 
 static void add_policy_dir(struct options *options, const char *dir)
@@ -91,6 +101,18 @@ static void set_list_policy(struct options *options, const char *form)
 		fprintf(stderr, "iommud: --list-policy is text, pretty or short, not '%s'\n", form);
 		exit(2);
 	}
+}
+
+static unsigned int parse_number(const char *text)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || number > FD_STORE_MAX) {
+		fprintf(stderr, "iommud: --fd-store is a number up to %d, not '%s'\n", FD_STORE_MAX, text);
+		exit(2);
+	}
+	return (unsigned int)number;
 }
 
 /* Whether the words behind the options are folders of policy files. */
@@ -119,6 +141,12 @@ static void set_option(struct options *options, int option)
 		return;
 	case OPTION_USER:
 		options->user = optarg;
+		return;
+	case OPTION_STATE:
+		options->state = optarg;
+		return;
+	case OPTION_FD_STORE:
+		options->fd_store = parse_number(optarg);
 		return;
 	case OPTION_POLICY:
 		add_policy_dir(options, optarg);
@@ -154,7 +182,9 @@ void options_parse(int argc, char **argv, struct options *ret)
 {
 	int option;
 
-	*ret = (struct options){ .helper = HELPER_SOCKET, .sysfs = "/sys", .dev = "/dev", .log_level = LOG_INFO };
+	*ret = (struct options){
+		.helper = HELPER_SOCKET, .sysfs = "/sys", .dev = "/dev", .state = STATE_DIR, .log_level = LOG_INFO
+	};
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
 		set_option(ret, option);
 	for (; takes_dirs(ret) && optind < argc; optind++)

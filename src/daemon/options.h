@@ -14,6 +14,8 @@ struct options {
 	const char *sysfs;
 	const char *dev;
 	const char *user; /* NULL: stay */
+	const char *state; /* the folder for what outlives us; empty: none */
+	unsigned int fd_store; /* how many descriptors systemd keeps for us; 0: none */
 	const char *policy[OPTIONS_DIRS_MAX + 1]; /* none: policy_default_dirs */
 	bool any_owner;
 	bool check_policy;
