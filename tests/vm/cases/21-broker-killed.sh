@@ -4,7 +4,8 @@
 # root: debian
 # timeout: 120
 #
-# The broker is killed while devices are out: systemd starts it again, and they go back where they came from.
+# The broker is stopped while devices are out, which ends its clients' connections: when it is started again the devices go back
+# where they came from.
 
 . /payload/guest/iommud.sh
 start_iommud
@@ -26,10 +27,11 @@ wait_held edu holding >/dev/null
 assert_driver "$NIC" vfio-pci
 broker=$(main_pid iommud) helper=$(main_pid iommud-helper)
 
-kill -KILL "$broker"
+systemctl stop iommud.service
 # This one watches its connection, and gives up.
 reap nic
 assert_eq 1 "$ended" "exit status of the client that lost its broker"
+systemctl start iommud.service
 wait_journal 'put back' -u iommud IOMMUD_EVENT=leaseRecovered IOMMUD_DEVICE="$NIC"
 wait_journal 'free' -u iommud IOMMUD_EVENT=leaseReleased IOMMUD_DEVICE="$NIC"
 assert_driver "$NIC" e1000e

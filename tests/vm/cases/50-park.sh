@@ -81,11 +81,18 @@ let_go client
 wait_idle
 assert_slot_is_back
 
-# The broker is killed while the client goes on: the neighbours wait for it, for the kernel would deny them their drivers.
+# The broker is killed, and the lease goes on. It is stopped, and the client still has the device: the neighbours wait for it, for the
+# kernel would deny them their drivers.
 hold client bob iommuctl run --yes "$MF_EDU" -- edu-dma --hold --device '{device}' --iommu '{iommu}'
 wait_held client holding
 mark_journal
 kill -KILL "$(main_pid iommud)"
+wait_journal '1 leases go on' -u iommud IOMMUD_EVENT=restarted
+assert_parked
+assert_eq active "$(state_of "$MF_EDU")" "state after a restart"
+systemctl stop iommud
+mark_journal
+systemctl start iommud
 wait_journal 'still out' -u iommud IOMMUD_EVENT=leaseLingering IOMMUD_DEVICE="$MF_EDU"
 # The unbind that waits has taken the driver's link away already.
 assert_driver "$MF_NIC" pci-stub

@@ -87,8 +87,10 @@ assert_back
 mark_journal
 hold_confined four bob s0:c1,c2 --yes "$MF_EDU" "$MF_NIC"
 kill -KILL "$(main_pid iommud)"
-wait_journal 'free' -u iommud IOMMUD_EVENT=leaseReleased IOMMUD_DEVICE="$MF_NIC"
-reap four
+wait_journal ready -u iommud
+assert_labelled "$vfio_context:s0:c1,c2"
+assert_eq active "$(state_of "$MF_EDU")" "state after a restart"
+let_go four
 wait_idle
 assert_back
 

@@ -70,9 +70,14 @@ assert_eq 0 "$(resets)" "resets before"
 
 # ---- another user ----
 
+forget_past
 expected=1
 serve bob "$NVME"
 assert_eq $expected "$(resets)" "resets for bob, after nobody knows whom"
+# It is known from now on, whatever becomes of iommud.
+systemctl restart iommud
+serve bob "$NVME"
+assert_eq $expected "$(resets)" "resets for bob again, after a restart"
 assert_driver "$NVME" nvme
 serve bob "$NVME"
 assert_eq $expected "$(resets)" "resets for bob again"

@@ -167,9 +167,9 @@ serve_fails()
 	expect_status 1 as bob iommuctl acquire "$NVME" </dev/null
 }
 
-# After a restart it is not known who had it last, so it needs a reset.
+# Where it is not known who had it last it needs a reset.
 unwatch_events
-systemctl restart iommud
+forget_past
 mark_journal
 serve_fails
 the_one $quarantined PRIORITY=3 IOMMUD_DEVICE="$NVME" IOMMUD_GROUP="$(group_of "$NVME")" IOMMUD_UID=1001 IOMMUD_LABEL=red \

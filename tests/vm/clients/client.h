@@ -40,5 +40,7 @@ int session_map(struct session *session, void *memory, size_t size, uint64_t iov
 /* Has the device copy one pattern from memory into its own buffer and from
  * there to other memory, and compares. Sets *ret_bytes to how much. */
 int edu_dma(struct session *session, size_t *ret_bytes);
+/* Again and again until there is something to read from fd, or its end; says "going round" after the first time. */
+int edu_dma_until(struct session *session, int fd, unsigned int *ret_rounds);
 
 #endif

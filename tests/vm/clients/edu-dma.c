@@ -20,13 +20,15 @@ static const char usage_text[] = "edu-dma [--hold] --device N --iommu N\n"
 				 "edu-dma [--hold] --open-nodes ADDR [--backend iommufd|legacy]\n"
 				 "\n"
 				 "N are numbers of open fds, ADDR is a PCI address. --hold keeps the device\n"
-				 "after the DMA, says \"holding\", and ends at the end of stdin.\n";
+				 "after the DMA, says \"holding\", and ends at the end of stdin. --again does the\n"
+				 "DMA again and again until then, and says how often.\n";
 
 struct options {
 	struct session session;
 	bool open_nodes;
 	bool legacy;
 	bool hold;
+	bool again;
 };
 
 static int usage(void)
@@ -55,15 +57,11 @@ static bool parse_backend(const char *text)
 static void parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
-		{ "device", required_argument, NULL, 'd' },
-		{ "iommu", required_argument, NULL, 'i' },
-		{ "container", required_argument, NULL, 'c' },
-		{ "group", required_argument, NULL, 'g' },
-		{ "address", required_argument, NULL, 'a' },
-		{ "open-nodes", required_argument, NULL, 'o' },
-		{ "backend", required_argument, NULL, 'b' },
-		{ "hold", no_argument, NULL, 'h' },
-		{ 0 },
+		{ "device", required_argument, NULL, 'd' },    { "iommu", required_argument, NULL, 'i' },
+		{ "container", required_argument, NULL, 'c' }, { "group", required_argument, NULL, 'g' },
+		{ "address", required_argument, NULL, 'a' },   { "open-nodes", required_argument, NULL, 'o' },
+		{ "backend", required_argument, NULL, 'b' },   { "hold", no_argument, NULL, 'h' },
+		{ "again", no_argument, NULL, 'A' },           { 0 },
 	};
 	struct session *session = &options->session;
 	int option;
@@ -94,6 +92,9 @@ static void parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'h':
 			options->hold = true;
+			break;
+		case 'A':
+			options->again = true;
 			break;
 		default:
 			usage();
@@ -129,6 +130,7 @@ int main(int argc, char **argv)
 		.session = { .device = -1, .iommu = -1, .container = -1, .group = -1 },
 	};
 	struct session *session = &options.session;
+	unsigned int rounds;
 	size_t bytes = 0;
 
 	parse_options(argc, argv, &options);
@@ -136,7 +138,15 @@ int main(int argc, char **argv)
 
 	if (options.open_nodes && (options.legacy ? session_open_legacy(session) : session_open_iommufd(session)))
 		return 1;
-	if (session_setup(session) || edu_dma(session, &bytes))
+	if (session_setup(session))
+		return 1;
+	if (options.again) {
+		if (edu_dma_until(session, STDIN_FILENO, &rounds))
+			return 1;
+		printf("DMA ok: %u times there and back, compared\n", rounds);
+		return 0;
+	}
+	if (edu_dma(session, &bytes))
 		return 1;
 
 	printf("DMA ok: %zu bytes there and back, compared\n", bytes);

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -137,7 +138,7 @@ static int compare_pattern(const uint8_t *memory)
 	return 0;
 }
 
-int edu_dma(struct session *session, size_t *ret_bytes)
+static int set_up(struct session *session, volatile uint8_t **ret_registers, uint8_t **ret_memory)
 {
 	volatile uint8_t *registers = NULL;
 	uint8_t *memory;
@@ -145,8 +146,6 @@ int edu_dma(struct session *session, size_t *ret_bytes)
 	memory = mmap(NULL, 2 * PATTERN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return say_error("mmap: %s", strerror(errno));
-	fill_pattern(memory);
-
 	if (session_map(session, memory, 2 * PATTERN_SIZE, PATTERN_IOVA) || enable_bus_mastering(session) ||
 	    map_registers(session, &registers))
 		return -1;
@@ -154,9 +153,43 @@ int edu_dma(struct session *session, size_t *ret_bytes)
 	if ((read_register(registers, EDU_IDENTIFICATION) & 0xffff) != 0x00ed)
 		return say_error("this is no edu device: identification 0x%08x",
 				 read_register(registers, EDU_IDENTIFICATION));
-	if (there_and_back(registers) || compare_pattern(memory))
-		return -1;
+	*ret_registers = registers;
+	*ret_memory = memory;
+	return 0;
+}
 
+static int go_round(volatile uint8_t *registers, uint8_t *memory)
+{
+	fill_pattern(memory);
+	return there_and_back(registers) || compare_pattern(memory) ? -1 : 0;
+}
+
+int edu_dma(struct session *session, size_t *ret_bytes)
+{
+	volatile uint8_t *registers;
+	uint8_t *memory;
+
+	if (set_up(session, &registers, &memory) || go_round(registers, memory))
+		return -1;
 	*ret_bytes = PATTERN_SIZE;
+	return 0;
+}
+
+int edu_dma_until(struct session *session, int fd, unsigned int *ret_rounds)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+	volatile uint8_t *registers;
+	uint8_t *memory;
+
+	*ret_rounds = 0;
+	if (set_up(session, &registers, &memory))
+		return -1;
+	do {
+		if (go_round(registers, memory))
+			return -1;
+		if (++*ret_rounds == 1)
+			puts("going round");
+		fflush(stdout);
+	} while (poll(&poller, 1, 0) == 0);
 	return 0;
 }

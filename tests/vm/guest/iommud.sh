@@ -18,6 +18,14 @@ start_iommud()
 	systemctl enable --quiet --now iommud-helper.socket iommud.socket iommud.service
 }
 
+# forget_past: iommud has no lease, and has forgotten who had which device, in this case or one before
+forget_past()
+{
+	systemctl stop iommud
+	rm /run/iommud/broker/ledger
+	systemctl start iommud
+}
+
 # watch_events: has `iommuctl monitor --json` write to $events, from now on
 watch_events()
 {
