@@ -70,10 +70,10 @@ check-vm: all
 check-kernel-debug:
 	@tests/vm/run --kernel debug --cases '$(or $(CASES),*)'
 
-# What is the same for longer: an hour at most. Not part of `make check`.
+# What is the same for longer: two hours at most. Not part of `make check`.
 .PHONY: soak
 soak: all
-	@SOAK=1 tests/vm/run --cases '06-race'
+	@SOAK=1 tests/vm/run --cases '@(06-race|45-random-kills)'
 
 lint:
 	@tests/tools/lint

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # machine: sriov
 # root: debian
-# timeout: 3600
+# timeout: 3000
 #
 # Fifty clients take eight virtual functions from each other, while now the broker, now the helper is killed, at whatever moment it is:
 # no device is ever with two, and in the end nothing is left, neither lease, driver, override, claim, descriptor nor process. `make soak`
-# does it a thousand times.
+# does it 300 times.
 
 . /payload/guest/iommud.sh
 . /payload/guest/sriov.sh
 kills=10
-[[ -z $SOAK ]] || kills=1000
+[[ -z $SOAK ]] || kills=300
 
 sriov_begin
 set_vfs "$VF_MAX"
