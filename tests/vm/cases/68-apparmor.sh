@@ -98,12 +98,17 @@ rm "$policy_dir/70-broken.policy"
 systemctl reload iommud-helper iommud
 reload_policy
 
-# Both die while a device is out; who has it is found in /proc.
+# Both die while a device is out, and the lease goes on. The broker is stopped, and who has the device is found in /proc.
 mark_journal
 hold_dma client unconfined "$EDU"
 kill -KILL "$(main_pid iommud-helper)"
 wait_journal 'iommud-helper is gone' -u iommud >/dev/null
 kill -KILL "$(main_pid iommud)"
+wait_journal '1 leases go on' -u iommud IOMMUD_EVENT=restarted >/dev/null
+assert_contains "$(iommuctl status)" "$EDU"
+systemctl stop iommud
+mark_journal
+systemctl start iommud
 wait_journal 'still out' -u iommud IOMMUD_EVENT=leaseLingering IOMMUD_DEVICE="$EDU" >/dev/null
 assert_contains "$(iommuctl status)" "pid ${holder[client]} (edu-dma)"
 let_go client
