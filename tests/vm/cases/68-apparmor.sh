@@ -148,7 +148,8 @@ load_profile test-client 'flags=(attach_disconnected)' <<<"$includes $programs"
 exercise test-client
 mark_journal
 hold_dma client test-client "$EDU"
-kill -KILL "$(main_pid iommud)"
+systemctl stop iommud
+systemctl start iommud
 wait_journal "pid ${holder[client]} (edu-dma)" -u iommud IOMMUD_EVENT=leaseLingering IOMMUD_DEVICE="$EDU" >/dev/null
 let_go client
 wait_idle
