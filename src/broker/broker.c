@@ -115,6 +115,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 	list_init(&broker->leases);
 	list_init(&broker->vfs_wishes);
 	list_init(&broker->waiting);
+	list_init(&broker->unidentified);
 	r = make_pollable(broker);
 	if (r < 0) {
 		close_pollable(broker);
@@ -169,11 +170,13 @@ uint64_t broker_next_deadline(const struct broker *broker)
 {
 	uint64_t waiting = wait_next_deadline(broker);
 	uint64_t next = waiting < broker->retry_usec ? waiting : broker->retry_usec;
-	uint64_t logging = log_entry_next_deadline(broker);
+	uint64_t logging = log_entry_next_deadline(broker), identifying = identify_next_deadline(broker);
 	const struct lease *lease;
 
 	if (logging < next)
 		next = logging;
+	if (identifying < next)
+		next = identifying;
 	if (broker->label_look_usec < next)
 		next = broker->label_look_usec;
 	list_for_each(lease, &broker->leases, link)
@@ -224,6 +227,7 @@ void broker_expire(struct broker *broker, uint64_t now)
 	list_for_each_safe(lease, following, &broker->leases, link)
 		if (lease->deadline_usec <= now)
 			lease_expire(lease, now);
+	identify_expire(broker, now);
 	wait_expire(broker, now);
 	log_entry_expire(broker, now);
 	node_labels_expire(broker, now);

@@ -39,6 +39,7 @@ struct broker {
 
 	struct list_link leases; /* lease::link */
 	struct list_link waiting; /* demand::link, in order of arrival */
+	struct list_link unidentified; /* demand::link, in order of arrival: identify.c */
 	uint64_t last_lease;
 	uint64_t last_sequence;
 	struct quota quota;
@@ -62,10 +63,10 @@ struct broker {
 	uint64_t retry_usec; /* recover.c: when to try the helper again; UINT64_MAX: not */
 };
 
-/* identify.c: what rules ask of a client's process. */
+/* identify.c: what rules ask of a client's process, and the journal says of it. */
 enum peer_process {
 	PEER_PROCESS_UNASKED,
-	PEER_PROCESS_MISSED, /* the helper went away with the question */
+	PEER_PROCESS_MISSED, /* the helper went away with the question: the call that was held for it goes on */
 	PEER_PROCESS_KNOWN, /* as far as it can be */
 };
 
@@ -79,14 +80,25 @@ struct peer {
 	struct demand *waiting; /* NULL: it has none that waits */
 	struct kept_mark *mark; /* kept.c; NULL: the connection is not kept */
 	uint64_t cookie; /* of one that is */
+	struct demand *unidentified; /* owned: it goes on when the question is answered; NULL: none */
 	enum peer_process process;
 	struct peer_question *question; /* to the helper, under way; NULL: none */
 	void (*identified)(void *userdata);
 	void *identified_userdata;
 };
 
-/* Nobody waits for the answer any more. */
+/* ---- identify.c ---- */
+
+/* Nobody waits for the answer any more; a request that did is freed. */
 void peer_forget_question(struct peer *peer);
+/*
+ * The first request of a connection: whether the helper is asked for the unit of its client, so that the journal can tell.
+ * Then the demand goes over to the peer, and demand_begin() is called when that is known, or can't be, in a few seconds at
+ * most. False: nothing has happened.
+ */
+bool identify_first(struct demand *demand);
+uint64_t identify_next_deadline(const struct broker *broker);
+void identify_expire(struct broker *broker, uint64_t now);
 
 /* Connects to the helper if it is not connected. Whether it is now. */
 bool broker_reach_helper(struct broker *broker);
@@ -96,7 +108,7 @@ bool broker_reach_helper(struct broker *broker);
  * acquire when it is granted. While it waits it holds nothing but its place in the queue.
  */
 struct demand {
-	struct list_link link; /* broker::waiting */
+	struct list_link link; /* broker::waiting or broker::unidentified */
 	struct peer *peer;
 	acquire_done_fn done;
 	void *userdata;
@@ -104,7 +116,7 @@ struct demand {
 	char **named; /* what `devices` points to, or */
 	char chosen[OPENER_DEVICES_MAX][DEVICE_ADDRESS_MAX];
 	char *pool; /* NULL: devices were named */
-	size_t count; /* of the pool's devices */
+	size_t count; /* of devices */
 	int numa_node; /* that is preferred, -1: none */
 	char *backend;
 	char *consent;
@@ -114,7 +126,7 @@ struct demand {
 	/* wait.c */
 	bool waits; /* it is in the queue, and counted against its uid */
 	bool touched; /* something that it waits for may have changed */
-	uint64_t deadline_usec;
+	uint64_t deadline_usec; /* also of one that is not identified */
 	struct refusal refusal; /* why it waits */
 	unsigned int *claims; /* groups that nobody who came later gets before it */
 	size_t n_claims;
@@ -271,6 +283,8 @@ bool text_is_listed(const char *const *list, const char *text);
 
 /* ---- request.c: a demand's way to an acquire ---- */
 
+/* Checks it, and judges it for the first time. */
+void demand_begin(struct broker *broker, struct demand *demand);
 /* Judges it, with the outcome: an acquire, a place in the queue, or its answer. It belongs to whatever came of it. */
 void demand_try(struct broker *broker, struct demand *demand);
 /* The answer without a lease; frees it. The refusal stays the caller's; NULL: `error` is a fault. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a request to a lease in the making: checked, copied, judged, perhaps sent to the queue (wait.c) and judged again from
- * there. What is granted goes on in acquire.c; what is not is answered here. Each demand has one owner: the caller until
- * demand_try(), then the queue or the acquire.
+ * From a request to a lease in the making: copied, held perhaps until it is known whose it is (identify.c), checked, judged,
+ * perhaps sent to the queue (wait.c) and judged again from there. What is granted goes on in acquire.c; what is not is
+ * answered here. Each demand has one owner: its peer until demand_begin(), then the queue or the acquire.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -51,7 +51,9 @@ static int copy_names(struct demand *demand, const struct acquire_request *reque
 		demand->named[i] = strdup(request->devices[i]);
 		if (!demand->named[i])
 			return -ENOMEM;
-		demand->devices[i] = demand->named[i];
+		/* Too many are refused later. */
+		if (i < OPENER_DEVICES_MAX)
+			demand->devices[i] = demand->named[i];
 	}
 	return 0;
 }
@@ -67,7 +69,7 @@ static struct demand *demand_new(struct peer *peer, const struct acquire_request
 	demand->peer = peer;
 	demand->done = done;
 	demand->userdata = userdata;
-	demand->count = request->count;
+	demand->count = request->pool ? request->count : request->n_devices;
 	demand->numa_node = request->numa_node;
 	demand->wait_sec = request->wait_sec;
 	if (copy_text(&demand->pool, request->pool) < 0 || copy_text(&demand->backend, request->backend) < 0 ||
@@ -119,15 +121,10 @@ static int lease_begin(struct broker *broker, struct demand *demand, const struc
 		       struct acquire **ret)
 {
 	struct peer *peer = demand->peer;
-	size_t n_devices = demand->pool ? demand->count : 0;
 	struct acquire *acquire = acquire_new(demand, judgement, broker->policy);
-	struct lease *lease;
-	int r;
+	struct lease *lease = lease_make(broker, peer, judgement, demand->count);
+	int r = lease && acquire ? 0 : -ENOMEM;
 
-	while (!demand->pool && demand->devices[n_devices])
-		n_devices++;
-	lease = lease_make(broker, peer, judgement, n_devices);
-	r = lease && acquire ? 0 : -ENOMEM;
 	if (r == 0)
 		r = reset_reserve(broker, lease);
 	if (r == 0)
@@ -197,55 +194,57 @@ void demand_try(struct broker *broker, struct demand *demand)
 	refusal_clear(refusal);
 }
 
-static bool is_repeated(const struct acquire_request *request)
+static bool is_repeated(const struct demand *demand)
 {
-	for (size_t i = 0; i < request->n_devices; i++)
+	for (size_t i = 0; i < demand->count; i++)
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(request->devices[i], request->devices[j]) == 0)
+			if (strcmp(demand->named[i], demand->named[j]) == 0)
 				return true;
 	return false;
 }
 
-static bool has_good_number(const struct acquire_request *request)
+static bool has_good_number(const struct demand *demand)
 {
-	size_t n = request->pool ? request->count : request->n_devices;
-
-	return n > 0 && n <= OPENER_DEVICES_MAX && (request->pool || !is_repeated(request));
+	return demand->count > 0 && demand->count <= OPENER_DEVICES_MAX && (demand->pool || !is_repeated(demand));
 }
 
-static void check_request(struct broker *broker, struct peer *peer, const struct acquire_request *request,
-			  struct refusal *refusal)
+static void check_demand(const struct broker *broker, const struct demand *demand, struct refusal *refusal)
 {
-	if (!has_good_number(request)) {
+	uid_t uid = demand->peer->identity->uid;
+
+	if (!has_good_number(demand)) {
 		snprintf(refusal->word, sizeof(refusal->word), "devices");
 		refusal->number = OPENER_DEVICES_MAX;
 		refusal_set(refusal, REFUSAL_QUOTA, "a request names 1 to %d different devices", OPENER_DEVICES_MAX);
-	} else if (quota_count(&broker->quota, peer->identity->uid) >= broker->limits.leases_per_uid) {
+	} else if (quota_count(&broker->quota, uid) >= broker->limits.leases_per_uid) {
 		snprintf(refusal->word, sizeof(refusal->word), "leases");
 		refusal->number = broker->limits.leases_per_uid;
 		refusal_set(
 			refusal, REFUSAL_QUOTA,
 			"uid %u has %u leases, or waits for them, as many as MaxLeasesPerUser= in iommud.conf admits; "
 			"release one",
-			peer->identity->uid, broker->limits.leases_per_uid);
+			uid, broker->limits.leases_per_uid);
 	}
+}
+
+void demand_begin(struct broker *broker, struct demand *demand)
+{
+	struct refusal refusal = { 0 };
+
+	check_demand(broker, demand, &refusal);
+	if (refusal.kind)
+		demand_answer(demand, 0, &refusal);
+	else
+		demand_try(broker, demand);
 }
 
 void broker_acquire(struct broker *broker, struct peer *peer, const struct acquire_request *request,
 		    acquire_done_fn done, void *userdata)
 {
-	struct refusal refusal = { 0 };
-	struct demand *demand;
+	struct demand *demand = demand_new(peer, request, done, userdata);
 
-	check_request(broker, peer, request, &refusal);
-	if (refusal.kind) {
-		event_denied(broker, peer->identity, &refusal);
-		done(userdata, 0, NULL, NULL, &refusal);
-		return;
-	}
-	demand = demand_new(peer, request, done, userdata);
-	if (demand)
-		demand_try(broker, demand);
-	else
+	if (!demand)
 		done(userdata, -ENOMEM, NULL, NULL, NULL);
+	else if (!identify_first(demand))
+		demand_begin(broker, demand);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How the broker learns what rules ask of a client's process, and that nobody gains by what it could not learn. */
+/*
+ * How the broker learns what rules ask of a client's process, and the journal says of it; that nobody gains by what it could
+ * not learn, and that nobody waits for long for what only the journal is to say.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +153,138 @@ static void who_waits_is_identified_before_judged_again(void **state)
 	asker_go(&bob);
 }
 
+/* ---- for the journal ---- */
+
+static void the_first_request_asks_in_any_case(void **state)
+{
+	start(RULE("User=1000"));
+	asker_ask(&alice, NIC, 0);
+	assert_true(alice.lease > 0);
+	assert_string_equal(unit(), "wanted.service");
+	asker_give_back(&alice);
+	asker_ask(&alice, NIC, 0);
+	assert_true(alice.lease > 0);
+	assert_int_equal(rig.fake.n_requests[HELPER_IDENTIFY], 1);
+	assert_int_equal(n_identified, 1);
+}
+
+static void a_request_that_is_refused_asks_as_well(void **state)
+{
+	start(RULE("User=1001"));
+	asker_ask(&alice, NIC, 0);
+	assert_int_equal(alice.refusal, REFUSAL_DENIED);
+	assert_string_equal(unit(), "wanted.service");
+	asker_ask(&alice, NIC, 0);
+	assert_int_equal(rig.fake.n_requests[HELPER_IDENTIFY], 1);
+}
+
+static void a_request_is_held_for_a_while_only(void **state)
+{
+	start(RULE("User=1000"));
+	rig.fake.identify_silent = true;
+	asker_ask(&alice, NIC, 0);
+	assert_true(alice.waits);
+	broker_expire(rig.broker, broker_next_deadline(rig.broker) - 1);
+	rig_settle(&rig);
+	assert_true(alice.waits);
+	broker_expire(rig.broker, broker_next_deadline(rig.broker));
+	rig_settle(&rig);
+	assert_true(alice.lease > 0);
+	assert_null(unit());
+	asker_give_back(&alice);
+	/* That the helper hangs is known now. */
+	asker_ask(&alice, NIC, 0);
+	assert_true(alice.lease > 0);
+	assert_int_equal(alice.n, 2);
+	assert_int_equal(rig.fake.n_requests[HELPER_IDENTIFY], 1);
+	/* An answer that is late, or none, finds nobody who waits. */
+	fake_helper_kill(&rig.fake);
+	rig_settle(&rig);
+	assert_int_equal(alice.n, 2);
+}
+
+static void a_request_goes_on_when_the_helper_goes(void **state)
+{
+	start(RULE("User=1001"));
+	rig.fake.identify_silent = true;
+	asker_ask(&alice, NIC, 0);
+	assert_true(alice.waits);
+	rig.fake.identify_silent = false;
+	fake_helper_kill(&rig.fake);
+	rig_settle(&rig);
+	assert_int_equal(alice.refusal, REFUSAL_DENIED);
+	assert_int_equal(alice.n, 1);
+	assert_null(unit());
+	/* The next one asks the successor. */
+	asker_ask(&alice, NIC, 0);
+	assert_string_equal(unit(), "wanted.service");
+}
+
+static void a_request_without_a_helper_is_judged_at_once(void **state)
+{
+	start(RULE("User=1001"));
+	fake_helper_stop(&rig.fake);
+	rig_settle(&rig);
+	asker_ask(&alice, NIC, 0);
+	assert_int_equal(alice.refusal, REFUSAL_DENIED);
+	assert_null(unit());
+}
+
+static void who_leaves_while_held_leaves_nothing(void **state)
+{
+	struct asker bob = {};
+
+	start(RULE("User=1000 1001"));
+	rig.fake.identify_silent = true;
+	asker_ask(&alice, NIC, 0);
+	asker_come(&bob, &rig, 1001);
+	asker_ask(&bob, EDU, 0);
+	asker_go(&alice);
+	assert_int_equal(alice.n, 0);
+	broker_expire(rig.broker, broker_next_deadline(rig.broker));
+	rig_settle(&rig);
+	assert_int_equal(alice.n, 0);
+	assert_true(bob.lease > 0);
+	assert_int_equal(rig.fake.n_transactions, 1);
+	fake_helper_kill(&rig.fake);
+	asker_go(&bob);
+}
+
+/* What the journal was told is what rules are held against when they come to ask. */
+static void a_unit_that_is_known_is_not_asked_for_again(void **state)
+{
+	char refused[256];
+
+	start(RULE("User=1000"));
+	asker_ask(&alice, NIC, 0);
+	assert_int_equal(
+		broker_set_policy(rig.broker, rig_policy(RULE("Unit=wanted.service")), refused, sizeof(refused)), 0);
+	assert_true(peer_identify(alice.peer));
+	assert_int_equal(rig.fake.n_requests[HELPER_IDENTIFY], 1);
+}
+
+static void a_request_survives_the_failure_of_memory(void **state)
+{
+	for (unsigned int n = 2;; n++) { /* the first is the rig's own */
+		bool failed;
+
+		start(RULE("User=1001"));
+		fail_alloc_begin(n);
+		asker_ask(&alice, NIC, 0);
+		failed = fail_alloc_end();
+		assert_int_equal(alice.n, 1);
+		assert_true(alice.error == -ENOMEM || alice.refusal == REFUSAL_DENIED);
+		assert_true(!unit() == !peer_get_identity(alice.peer)->slice);
+		if (!failed)
+			break;
+		assert_true(n < 60);
+		teardown(state);
+	}
+	assert_string_equal(unit(), "wanted.service");
+}
+
+/* ---- */
+
 static void memory_may_fail(void **state)
 {
 	for (unsigned int n = 1;; n++) {
@@ -205,6 +341,14 @@ int main(void)
 		TEST(without_a_helper_nobody_waits),
 		TEST(who_leaves_is_not_told),
 		TEST(who_waits_is_identified_before_judged_again),
+		TEST(the_first_request_asks_in_any_case),
+		TEST(a_request_that_is_refused_asks_as_well),
+		TEST(a_request_is_held_for_a_while_only),
+		TEST(a_request_goes_on_when_the_helper_goes),
+		TEST(a_request_without_a_helper_is_judged_at_once),
+		TEST(who_leaves_while_held_leaves_nothing),
+		TEST(a_unit_that_is_known_is_not_asked_for_again),
+		TEST(a_request_survives_the_failure_of_memory),
 		TEST(memory_may_fail),
 		TEST(a_serial_number_is_remembered_while_leased),
 	};

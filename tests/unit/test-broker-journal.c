@@ -28,19 +28,27 @@
 
 static struct rig rig;
 static struct peer *alice, *bob;
+static const char *unit_of_alice;
 
 static void start(const char *policy)
 {
 	rig_start(&rig, policy);
+	unit_of_alice = "vm-7.service";
 	rig.alice.pid = 4711;
-	rig.alice.unit = (char *)"vm-7.service";
 	rig.bob.pid = 4712;
-	rig.bob.unit = (char *)"shell.scope";
 	alice = peer_new(rig.broker, &rig.alice, 2);
 	bob = peer_new(rig.broker, &rig.bob, 2);
 	assert_non_null(alice);
 	assert_non_null(bob);
 	fake_journal_begin("iommud", LOG_INFO);
+}
+
+/* No rule of these tests asks for a unit: the broker does, of the helper, with the first request. */
+static void acquire(struct peer *peer, const char *devices, const char *consent)
+{
+	strcpy(rig.fake.process.slice, "system.slice");
+	strcpy(rig.fake.process.unit, peer == alice ? unit_of_alice : "shell.scope");
+	rig_acquire(&rig, peer, devices, NULL, consent);
 }
 
 static int stop(void **state)
@@ -51,6 +59,8 @@ static int stop(void **state)
 	bob = peer_free(bob);
 	rig_settle(&rig);
 	fake_journal_end();
+	identity_clear(&rig.alice);
+	identity_clear(&rig.bob);
 	rig_stop(&rig);
 	return 0;
 }
@@ -109,10 +119,10 @@ static void is_of_alice(const struct journal_entry *entry, const char *device, c
 
 static void grant(const char *devices)
 {
-	rig_acquire(&rig, alice, devices, NULL, NULL);
+	acquire(alice, devices, NULL);
 	if (rig.outcome.refusal == REFUSAL_CONSENT_REQUIRED) {
 		fake_journal_begin("iommud", LOG_INFO);
-		rig_acquire(&rig, alice, devices, NULL, rig.outcome.token);
+		acquire(alice, devices, rig.outcome.token);
 	}
 	assert_string_equal(rig.outcome.message, "");
 }
@@ -167,7 +177,7 @@ static void a_denial(void **state)
 	const struct journal_entry *entry;
 
 	start("[Match]\nAddress=" NIC "\n[Client]\nUser=1001\n[Grant]\nAction=deny\n");
-	rig_acquire(&rig, bob, NIC, NULL, NULL);
+	acquire(bob, NIC, NULL);
 	entry = only("leaseDenied");
 	has(entry, "PRIORITY", "5");
 	has(entry, "IOMMUD_DEVICE", NIC);
@@ -179,7 +189,7 @@ static void a_denial(void **state)
 	has_not(entry, "IOMMUD_LEASE");
 	assert_int_equal(fake_journal_count(), 1);
 	/* Of no rule there is none to be named. */
-	rig_acquire(&rig, alice, NIC, NULL, NULL);
+	acquire(alice, NIC, NULL);
 	assert_int_equal(fake_journal_count(), 2);
 	has_not(fake_journal_entry(1), "IOMMUD_RULE");
 }
@@ -191,7 +201,7 @@ static void a_denial_of_a_label(void **state)
 	start(RULE(SLOT_EDU, "1000", "GroupScope=whole\nLabel=red\nBystanders=park")
 		      RULE("0000:03:00.*", "1001", "GroupScope=whole\nLabel=blue\nBystanders=park"));
 	grant(SLOT_EDU);
-	rig_acquire(&rig, bob, SLOT_NIC, NULL, NULL);
+	acquire(bob, SLOT_NIC, NULL);
 	entry = only("labelRefused");
 	has(entry, "IOMMUD_DEVICE", SLOT_NIC);
 	has(entry, "IOMMUD_GROUP", "3");
@@ -209,7 +219,7 @@ static void a_step_that_fails(void **state)
 	start(RULE(NIC, "1000", "Label=red"));
 	strcpy(rig.fake.fail_address, NIC);
 	rig.fake.fail_status = HELPER_FAULT;
-	rig_acquire(&rig, alice, NIC, NULL, NULL);
+	acquire(alice, NIC, NULL);
 	assert_int_equal(rig.outcome.refusal, REFUSAL_PREPARE_FAILED);
 	entry = only("leaseFailed");
 	is_of_alice(entry, NIC, "1", "t.policy:1");
@@ -293,17 +303,17 @@ static void a_quarantine(void **state)
 								.reset_method = "flr" });
 	assert_int_equal(registry_refresh(rig.registry, FLR), 0);
 	rig.fake.reset_error = ENOTTY;
-	rig_acquire(&rig, alice, FLR, NULL, NULL);
+	acquire(alice, FLR, NULL);
 	assert_int_equal(rig.outcome.refusal, REFUSAL_PREPARE_FAILED);
 	entry = only("deviceQuarantined");
 	is_of_alice(entry, FLR, "10", "t.policy:1");
 	has(entry, "IOMMUD_LABEL", "red");
 	has(entry, "PRIORITY", "3");
 	only("leaseFailed");
-	rig_acquire(&rig, alice, FLR, NULL, NULL);
+	acquire(alice, FLR, NULL);
 	only("deviceQuarantined");
 	rig.fake.reset_error = 0;
-	rig_acquire(&rig, alice, FLR, NULL, NULL);
+	acquire(alice, FLR, NULL);
 	only("quarantineEnded");
 	only("leaseGranted");
 }
@@ -331,8 +341,36 @@ static void a_refusal_to_manage(void **state)
 	entry = only("manageDenied");
 	has(entry, "IOMMUD_UID", "1001");
 	has(entry, "IOMMUD_PID", "4712");
-	has(entry, "IOMMUD_UNIT", "shell.scope");
+	has_not(entry, "IOMMUD_UNIT");
 	says(entry, "Allow=revoke");
+	/* The unit is known from the first request for devices on. */
+	acquire(bob, NIC, NULL);
+	fake_journal_begin("iommud", LOG_INFO);
+	assert_false(peer_check_manager(bob, POLICY_MANAGE_REVOKE, refused, sizeof(refused)));
+	has(only("manageDenied"), "IOMMUD_UNIT", "shell.scope");
+}
+
+/* The helper is asked for the unit, and hangs: the client is answered all the same, a little later. */
+static void a_denial_without_a_unit(void **state)
+{
+	start("");
+	rig.fake.identify_silent = true;
+	acquire(bob, NIC, NULL);
+	assert_int_equal(fake_journal_count(), 0);
+	broker_expire(rig.broker, broker_next_deadline(rig.broker));
+	assert_int_equal(rig.outcome.refusal, REFUSAL_DENIED);
+	has(only("leaseDenied"), "IOMMUD_PID", "4712");
+	has_not(only("leaseDenied"), "IOMMUD_UNIT");
+	fake_helper_kill(&rig.fake);
+	rig_settle(&rig);
+}
+
+static void a_request_for_too_much_is_a_denial_too(void **state)
+{
+	start("");
+	acquire(bob, NIC " " EDU " " NIC, NULL);
+	assert_int_equal(rig.outcome.refusal, REFUSAL_QUOTA);
+	has(only("leaseDenied"), "IOMMUD_UNIT", "shell.scope");
 }
 
 static void another_policy(void **state)
@@ -368,14 +406,14 @@ static void words_of_others_are_values_and_nothing_else(void **state)
 	const struct journal_entry *entry;
 
 	start(RULE(NIC, "1000", "Label=peer"));
-	rig.alice.label = (char *)evil;
-	rig.alice.unit = (char *)evil;
+	rig.alice.label = strdup(evil);
+	unit_of_alice = evil;
 	grant(NIC);
 	entry = only("leaseGranted");
 	has(entry, "IOMMUD_LABEL", shown);
 	has(entry, "IOMMUD_UNIT", shown);
 	has(entry, "IOMMUD_UID", "1000");
-	rig_acquire(&rig, bob, "0000:01:00.0\nIOMMUD_UID=0", NULL, NULL);
+	acquire(bob, "0000:01:00.0\nIOMMUD_UID=0", NULL);
 	entry = only("leaseDenied");
 	has(entry, "IOMMUD_UID", "1001");
 	assert_null(strchr(journal_value(entry, "MESSAGE", 0), '\n'));
@@ -392,13 +430,13 @@ static void the_reason_of_a_revocation_stays_on_its_line(void **state)
 
 static void a_long_label_is_cut_and_the_rest_is_there(void **state)
 {
-	_cleanup_free_ char *label = calloc(1, 70001);
+	char *label = calloc(1, 70001);
 	const struct journal_entry *entry;
 
 	assert_non_null(label);
 	memset(label, 'x', 70000);
 	start(RULE(NIC, "1000", "Label=peer"));
-	rig.alice.label = label;
+	rig.alice.label = label; /* its own from here on */
 	grant(NIC);
 	entry = only("leaseGranted");
 	assert_int_equal(strlen(journal_value(entry, "IOMMUD_LABEL", 0)), 1023);
@@ -425,7 +463,7 @@ static unsigned int count(const char *event)
 static void ask_in_vain(struct peer *peer, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
-		rig_acquire(&rig, peer, NIC, NULL, NULL);
+		acquire(peer, NIC, NULL);
 }
 
 static void a_flood_of_refusals_is_summed_up(void **state)
@@ -468,7 +506,7 @@ static bool survives_the_failure_of(unsigned int n)
 
 	fake_journal_begin("iommud", LOG_INFO);
 	fail_alloc_begin(n);
-	rig_acquire(&rig, alice, NIC, NULL, NULL);
+	acquire(alice, NIC, NULL);
 	failed = fail_alloc_end();
 	if (rig.outcome.lease) {
 		has(only("leaseGranted"), "IOMMUD_RULE", "t.policy:1");
@@ -484,8 +522,11 @@ static void a_lease_is_not_granted_without_its_facts(void **state)
 	unsigned int n = 2; /* the first is the rig's own */
 
 	start(RULE(NIC, "1000", ""));
+	/* Of whom the helper has told. */
+	acquire(alice, EDU, NULL);
 	while (survives_the_failure_of(n))
 		n++;
+	assert_true(rig.outcome.lease);
 	assert_true(n > 7);
 }
 
@@ -514,6 +555,8 @@ int main(void)
 		CASE(a_quarantine),
 		CASE(a_lingering_lease),
 		CASE(a_refusal_to_manage),
+		CASE(a_denial_without_a_unit),
+		CASE(a_request_for_too_much_is_a_denial_too),
 		CASE(another_policy),
 		CASE(whatever_else_has_an_id),
 		CASE(words_of_others_are_values_and_nothing_else),

@@ -20,15 +20,6 @@ rule()
 	} | set_policy 50-client
 }
 
-# in_unit UNIT SLICE USER COMMAND...: its exit status
-in_unit()
-{
-	local unit=$1 slice=$2 user=$3
-
-	shift 3
-	systemd-run --quiet --wait --collect --pipe --unit="$unit" --slice="$slice" --uid="$user" "$@" </dev/null
-}
-
 # Whether that gets the device, which takes broker and helper to agree.
 granted()
 {

@@ -5,7 +5,7 @@
 # timeout: 300
 #
 # The real journal: a grant, a denial, a violation, a revocation and a quarantine are one entry each, found by their message
-# id, with all fields; and journalctl -x says what to do.
+# id, with all fields, the client's unit among them, though no rule asks for it; and journalctl -x says what to do.
 
 . /payload/guest/iommud.sh
 start_iommud
@@ -106,13 +106,14 @@ file=$policy_dir/96-journal.policy
 
 mark_journal
 watch_events
-hold_lease client bob "$NVME"
+hold_lease_in vm-1.service client bob "$NVME"
+pid=$(main_pid vm-1.service)
 the_one $granted PRIORITY=6 IOMMUD_DEVICE="$NVME" IOMMUD_GROUP="$(group_of "$NVME")" IOMMUD_LEASE="$lease" IOMMUD_UID=1001 \
-	IOMMUD_PID="${holder[client]}" IOMMUD_LABEL=red IOMMUD_RULE="$file:7" IOMMUD_BACKEND=iommufd
+	IOMMUD_PID="$pid" IOMMUD_UNIT=vm-1.service IOMMUD_LABEL=red IOMMUD_RULE="$file:7" IOMMUD_BACKEND=iommufd
 says $granted "Subject: Devices were handed out: lease $lease" "A client of user 1001 got the devices of lease $lease" \
 	"rule in $file:7"
-expect_status 3 as carol iommuctl acquire "$NVME" </dev/null
-the_one $denied PRIORITY=5 IOMMUD_DEVICE="$NVME" IOMMUD_UID=1002 IOMMUD_RULE="$file:1"
+expect_status 3 in_unit vm-2.service system.slice carol iommuctl acquire "$NVME"
+the_one $denied PRIORITY=5 IOMMUD_DEVICE="$NVME" IOMMUD_UID=1002 IOMMUD_UNIT=vm-2.service IOMMUD_RULE="$file:1"
 says $denied 'iommuctl explain DEVICE --as=1002'
 
 # ---- a revocation ----
@@ -122,7 +123,7 @@ the_one $manage_denied IOMMUD_UID=1002
 assert_eq 0 "$(entries $requested)" "revocations"
 iommuctl revoke --reason=$'it is\nIOMMUD_UID=0' "$lease"
 the_one $requested IOMMUD_DEVICE="$NVME" IOMMUD_LEASE="$lease" IOMMUD_UID=1001 IOMMUD_BY_UID=0 IOMMUD_LABEL=red \
-	IOMMUD_RULE="$file:7"
+	IOMMUD_UNIT=vm-1.service IOMMUD_RULE="$file:7"
 says $requested "The client of user 1001 was asked to give the devices" "it is?IOMMUD_UID=0"
 wait_event '"leaseReleased"' >/dev/null
 has_ended
@@ -135,18 +136,18 @@ unbind_driver "$MF_NIC"
 unbind_driver "$MF_NVME"
 udev_settle
 mark_journal
-hold_lease client bob --yes "$MF_EDU" "$MF_NVME"
+hold_lease_in vm-3.service client bob --yes "$MF_EDU" "$MF_NVME"
 # Each of the devices finds the one entry.
 for address in "$MF_EDU" "$MF_NVME"; do
 	assert_eq 1 "$(journal_since -o json MESSAGE_ID=$granted IOMMUD_DEVICE="$address" | wc -l)" "grants of $address"
 done
-expect_status 4 as alice iommuctl acquire --yes "$MF_NIC" </dev/null
+expect_status 4 in_unit vm-4.service system.slice alice iommuctl acquire --yes "$MF_NIC"
 the_one $label_refused IOMMUD_DEVICE="$MF_NIC" IOMMUD_GROUP="$(group_of "$MF_NIC")" IOMMUD_UID=1000 IOMMUD_LABEL=blue \
-	IOMMUD_GROUP_LABEL=red IOMMUD_RULE="$file:23"
+	IOMMUD_GROUP_LABEL=red IOMMUD_UNIT=vm-4.service IOMMUD_RULE="$file:23"
 echo "$MF_NIC" >/sys/bus/pci/drivers/e1000/bind
 wait_event '"violation"' >/dev/null
 the_one $violation PRIORITY=3 IOMMUD_DEVICE="$MF_NIC" IOMMUD_GROUP="$(group_of "$MF_NIC")" IOMMUD_LEASE="$lease" IOMMUD_UID=1001 \
-	IOMMUD_LABEL=red IOMMUD_DRIVER=e1000 IOMMUD_RULE="$file:14"
+	IOMMUD_UNIT=vm-3.service IOMMUD_LABEL=red IOMMUD_DRIVER=e1000 IOMMUD_RULE="$file:14"
 says $violation "iommuctl revoke $lease"
 echo "$MF_NIC" >/sys/bus/pci/drivers/e1000/unbind
 wait_event '"violationEnded"' >/dev/null
@@ -164,7 +165,7 @@ parameter=/sys/module/fail_reset/parameters/device
 serve_fails()
 {
 	echo "$NVME" >$parameter
-	expect_status 1 as bob iommuctl acquire "$NVME" </dev/null
+	expect_status 1 in_unit vm-5.service system.slice bob iommuctl acquire "$NVME"
 }
 
 # Where it is not known who had it last it needs a reset.
@@ -173,9 +174,9 @@ forget_past
 mark_journal
 serve_fails
 the_one $quarantined PRIORITY=3 IOMMUD_DEVICE="$NVME" IOMMUD_GROUP="$(group_of "$NVME")" IOMMUD_UID=1001 IOMMUD_LABEL=red \
-	IOMMUD_RULE="$file:7"
+	IOMMUD_UNIT=vm-5.service IOMMUD_RULE="$file:7"
 says $quarantined "Device $NVME was to be reset"
-the_one $failed IOMMUD_DEVICE="$NVME"
+the_one $failed IOMMUD_DEVICE="$NVME" IOMMUD_UNIT=vm-5.service
 serve_fails
 assert_eq 1 "$(entries $quarantined)" "quarantines"
 echo >$parameter

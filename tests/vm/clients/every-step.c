@@ -20,59 +20,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "group-state.h"
+#include "steps.h"
 #include "trip.h"
 
 #define ROUNDS_MAX 2000
-#define CALLS_MAX 16
 
 struct plan {
-	const char *unit; /* its cgroup, and the name of its main process */
-	const char *process;
-	bool workers;
+	struct steps steps;
 	bool kills;
-	int calls[CALLS_MAX + 1];
 	char *spare[2];
 	char *const *addresses; /* NULL-terminated */
-	char devices[STATE_TEXT_MAX], names[STATE_TEXT_MAX]; /* before */
-};
-
-static const struct call {
-	const char *name;
-	int number;
-} calls[] = {
-	{ "write", SYS_write },
-	{ "openat", SYS_openat },
-	{ "read", SYS_read },
-	{ "pread", SYS_pread64 },
-	{ "readlinkat", SYS_readlinkat },
-	{ "fstatat", SYS_newfstatat },
-	{ "access", SYS_faccessat },
-	{ "access2", SYS_faccessat2 },
-	{ "getdents", SYS_getdents64 },
-	{ "flock", SYS_flock },
-	{ "send", SYS_sendto },
-	{ "sendmsg", SYS_sendmsg },
-	{ "recvmsg", SYS_recvmsg },
-	{ "recv", SYS_recvfrom },
-	{ "clone", SYS_clone },
-	{ "fork", SYS_fork },
-	{ "pair", SYS_socketpair },
-	{ "pidfd", SYS_pidfd_open },
-	{ "truncate", SYS_ftruncate },
-	{ "rename", SYS_renameat },
-	{ "unlink", SYS_unlinkat },
-	{ "exit", SYS_exit_group },
-	{ "connect", SYS_connect },
-	{ "ioctl", SYS_ioctl },
-	{ "close", SYS_close },
-	{ "mmap", SYS_mmap },
-	{ "brk", SYS_brk },
+	struct state before;
 };
 
 /* ---- the client ---- */
@@ -138,70 +101,22 @@ static void run_client(char *const *addresses, char outcome[64])
 	waitpid(pid, NULL, 0);
 }
 
-/* ---- before and after ---- */
-
-/* Until nothing is under way any more. */
-static int settle(void)
-{
-	while (journal_n_open() != 0 || !broker_is_idle())
-		if (!events_wait())
-			return say_error("it does not end: %d open transactions, the broker has %s", journal_n_open(),
-					 broker_is_idle() ? "no lease" : "leases");
-	return 0;
-}
-
-static int compare(const struct plan *plan)
-{
-	char devices[STATE_TEXT_MAX], names[STATE_TEXT_MAX];
-
-	state_of_devices(plan->addresses, devices);
-	if (strcmp(devices, plan->devices) != 0)
-		return say_error("before:\n%safter:\n%s", plan->devices, devices);
-	/* Disks come, and interfaces are renamed, when the driver is there already. */
-	while (state_of_names(plan->addresses, names), strcmp(names, plan->names) != 0)
-		if (!events_wait())
-			return say_error("before:\n%safter:\n%s", plan->names, names);
-	return 0;
-}
-
 /* ---- rounds ---- */
-
-static pid_t find_process(const struct plan *plan)
-{
-	char path[128], name[32];
-	pid_t found = 0;
-	FILE *list, *file;
-	int pid;
-
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/system.slice/%s/cgroup.procs", plan->unit);
-	list = fopen(path, "re");
-	while (list && !found && fscanf(list, "%d", &pid) == 1) {
-		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-		file = fopen(path, "re");
-		if (file && fscanf(file, "%31s", name) == 1 && strcmp(name, plan->process) == 0)
-			found = pid;
-		if (file)
-			fclose(file);
-	}
-	if (list)
-		fclose(list);
-	return found;
-}
 
 /* It was killed: to ask for something is what starts it, if nothing else has. */
 static pid_t main_process(const struct plan *plan)
 {
 	char outcome[64];
-	pid_t pid = find_process(plan);
+	pid_t pid = daemon_find(plan->steps.daemon);
 
 	if (pid)
 		return pid;
 	run_client(plan->spare, outcome);
-	if (settle() < 0)
+	if (state_settle(&plan->before) < 0)
 		return 0;
-	pid = find_process(plan);
+	pid = daemon_find(plan->steps.daemon);
 	if (!pid)
-		say_error("there is no %s (bob got: %s)", plan->process, outcome);
+		say_error("there is no %s (bob got: %s)", plan->steps.daemon->process, outcome);
 	return pid;
 }
 
@@ -210,15 +125,15 @@ static bool is_fine(const struct plan *plan, const char *outcome)
 	if (strcmp(outcome, "granted") == 0 || strncmp(outcome, "io.iommud.", 10) == 0)
 		return true;
 	/* Who loses the broker is told by the connection. */
-	return strcmp(plan->unit, "iommud.service") == 0 && strcmp(outcome, "ECONNRESET") == 0;
+	return plan->steps.daemon == &broker_name && strcmp(outcome, "ECONNRESET") == 0;
 }
 
 /* 1: something went wrong, and all was well afterwards; 0: there is no such step; -1 */
 static int run_round(const struct plan *plan, unsigned int nth)
 {
 	const struct trip trip = { .target = main_process(plan),
-				   .workers = plan->workers,
-				   .calls = plan->calls,
+				   .workers = plan->steps.workers,
+				   .calls = plan->steps.calls,
 				   .error = plan->kills ? 0 : EIO,
 				   .nth = nth };
 	char outcome[64], where[300];
@@ -229,12 +144,12 @@ static int run_round(const struct plan *plan, unsigned int nth)
 	if (!trip.target || trip_arm(&trip, &tracer) < 0)
 		return -1;
 	run_client(plan->addresses, outcome);
-	r = settle();
+	r = state_settle(&plan->before);
 	tripped = trip_disarm(&tracer, where, sizeof(where));
 	printf("%s: bob got %s\n", tripped ? where : "nothing", outcome);
 	fflush(stdout);
 	if (r == 0)
-		r = compare(plan);
+		r = state_compare(plan->addresses, &plan->before);
 	if (r == 0 && !(tripped ? is_fine(plan, outcome) : strcmp(outcome, "granted") == 0))
 		r = say_error("that is no answer");
 	return r < 0 ? r : tripped;
@@ -250,10 +165,9 @@ static int run_all(struct plan *plan)
 	run_client(plan->addresses, outcome);
 	if (strcmp(outcome, "granted") != 0)
 		return say_error("bob got %s, and nothing went wrong yet", outcome);
-	r = settle();
-	state_of_devices(plan->addresses, plan->devices);
-	state_of_names(plan->addresses, plan->names);
-	printf("%s%s", plan->devices, plan->names);
+	r = state_settle(&plan->before);
+	state_remember(plan->addresses, &plan->before);
+	printf("%s%s", plan->before.devices, plan->before.names);
 	while (r == 0 && nth < ROUNDS_MAX && (r = run_round(plan, nth)) > 0) {
 		nth++;
 		r = 0;
@@ -262,36 +176,14 @@ static int run_all(struct plan *plan)
 	return r;
 }
 
-static int parse_calls(char *text, int numbers[CALLS_MAX + 1])
-{
-	size_t n = 0;
-
-	for (char *name = strtok(text, ","); name; name = strtok(NULL, ",")) {
-		size_t i = 0;
-
-		while (i < sizeof(calls) / sizeof(*calls) && strcmp(calls[i].name, name) != 0)
-			i++;
-		if (i == sizeof(calls) / sizeof(*calls) || n == CALLS_MAX)
-			return say_error("no call %s", name);
-		numbers[n++] = calls[i].number;
-	}
-	numbers[n] = -1;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	struct plan plan = { .unit = "iommud-helper.service", .process = "iommud-helper" };
+	struct plan plan = { .before = { .n_open = 0, .n_leases = 0 } };
 
-	if (argc < 6 || parse_calls(argv[3], plan.calls) < 0)
+	if (argc < 6 || steps_parse(argv[1], argv[3], &plan.steps) < 0 || !plan.steps.daemon)
 		return 2;
-	plan.workers = strcmp(argv[1], "workers") == 0;
 	plan.kills = strcmp(argv[2], "kill") == 0;
 	plan.spare[0] = argv[4];
 	plan.addresses = argv + 5;
-	if (strcmp(argv[1], "broker") == 0) {
-		plan.unit = "iommud.service";
-		plan.process = "iommud";
-	}
 	return events_begin() < 0 || run_all(&plan) < 0;
 }

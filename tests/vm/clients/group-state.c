@@ -66,7 +66,7 @@ static void add_file(char text[STATE_TEXT_MAX], const char *address, const char 
 	add(text, " %s=%s", name, n >= 0 ? value : "none");
 }
 
-void state_of_devices(char *const *addresses, char text[STATE_TEXT_MAX])
+static void list_devices(char *const *addresses, char text[STATE_TEXT_MAX])
 {
 	text[0] = '\0';
 	for (; *addresses; addresses++) {
@@ -107,7 +107,7 @@ static void add_names(char text[STATE_TEXT_MAX], const char *folder, bool deeper
 		free(names);
 }
 
-void state_of_names(char *const *addresses, char text[STATE_TEXT_MAX])
+static void list_names(char *const *addresses, char text[STATE_TEXT_MAX])
 {
 	char path[512];
 
@@ -147,7 +147,7 @@ static int count_open(const struct record *records, size_t n)
 	return n_open;
 }
 
-int journal_n_open(void)
+static int count_transactions(void)
 {
 	static struct record records[RECORDS_MAX];
 	int fd = open(JOURNAL_FOLDER "/journal", O_RDONLY | O_CLOEXEC);
@@ -158,35 +158,75 @@ int journal_n_open(void)
 	return n < 0 ? -1 : count_open(records, n / sizeof(*records));
 }
 
-static int is_lease(const char *parameters, void *userdata)
+static int count_lease(const char *parameters, void *userdata)
 {
-	bool *found = userdata;
+	int *n = userdata;
 
-	*found |= strstr(parameters, "\"state\"") != NULL;
+	*n += strstr(parameters, "\"state\"") != NULL;
 	return 0;
 }
 
-bool broker_is_idle(void)
+static int count_leases(void)
 {
 	struct iommud *connection;
-	bool found = false;
-	int r = iommud_open(NULL, &connection);
+	int n = 0, r = iommud_open(NULL, &connection);
 
 	if (r < 0)
-		return false;
-	r = iommud_call_more(connection, "io.iommud.ListLeases", NULL, is_lease, &found);
+		return -1;
+	r = iommud_call_more(connection, "io.iommud.ListLeases", NULL, count_lease, &n);
 	iommud_close(connection);
-	return r == 0 && !found;
+	return r == 0 ? n : -1;
+}
+
+void state_count(struct state *state)
+{
+	state->n_open = count_transactions();
+	state->n_leases = count_leases();
+}
+
+void state_remember(char *const *addresses, struct state *state)
+{
+	list_devices(addresses, state->devices);
+	list_names(addresses, state->names);
+}
+
+int state_settle(const struct state *before)
+{
+	struct state now;
+
+	while (state_count(&now), now.n_open != before->n_open || now.n_leases != before->n_leases)
+		if (!events_wait(-1))
+			return say_error("it does not end: %d open transactions, %d leases", now.n_open, now.n_leases);
+	return 0;
+}
+
+int state_compare(char *const *addresses, const struct state *before)
+{
+	struct state now;
+
+	state_remember(addresses, &now);
+	if (strcmp(now.devices, before->devices) != 0)
+		return say_error("before:\n%safter:\n%s", before->devices, now.devices);
+	/* Disks come, and interfaces are renamed, when the driver is there already. */
+	while (list_names(addresses, now.names), strcmp(now.names, before->names) != 0)
+		if (!events_wait(-1))
+			return say_error("before:\n%safter:\n%s", before->names, now.names);
+	return 0;
 }
 
 /* ---- events ---- */
 
-static struct pollfd sources[3];
+enum { SOURCE_JOURNAL, SOURCE_KERNEL, SOURCE_BROKER, SOURCE_OTHER, N_SOURCES };
+
+static struct pollfd sources[N_SOURCES];
+static uid_t last_waiting;
 
 static int pass_on(const char *parameters, void *userdata)
 {
-	(void)parameters;
-	return write(*(int *)userdata, "e", 1) == 1 ? 0 : -EPIPE;
+	const char *uid = strstr(parameters, "\"leaseWaiting\"") ? strstr(parameters, "\"uid\":") : NULL;
+	uid_t waiting = uid ? (uid_t)strtoul(uid + strlen("\"uid\":"), NULL, 10) : 0;
+
+	return write(*(int *)userdata, &waiting, sizeof(waiting)) == sizeof(waiting) ? 0 : -EPIPE;
 }
 
 /* The broker's events, and that it is there again, which is the first of each subscription. */
@@ -216,35 +256,46 @@ int events_begin(void)
 {
 	int journal = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), ends[2];
 
-	sources[0] = (struct pollfd){ .fd = journal, .events = POLLIN };
-	sources[1] = (struct pollfd){ .fd = watch_kernel(), .events = POLLIN };
+	sources[SOURCE_JOURNAL] = (struct pollfd){ .fd = journal, .events = POLLIN };
+	sources[SOURCE_KERNEL] = (struct pollfd){ .fd = watch_kernel(), .events = POLLIN };
 	if (inotify_add_watch(journal, JOURNAL_FOLDER, IN_MODIFY | IN_MOVED_TO | IN_CLOSE_WRITE) < 0 ||
-	    sources[1].fd < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	    sources[SOURCE_KERNEL].fd < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return say_error("events: %s", strerror(errno));
 	if (fork() == 0)
 		watch_broker(ends[1]);
 	close(ends[1]);
-	sources[2] = (struct pollfd){ .fd = ends[0], .events = POLLIN };
+	sources[SOURCE_BROKER] = (struct pollfd){ .fd = ends[0], .events = POLLIN };
 	return 0;
 }
 
 /* One look is worth as much for many events as for one; what was lost counts as one. */
-static void drain(int fd)
+static void drain(size_t source)
 {
-	char buffer[8192];
+	uid_t buffer[2048];
 	ssize_t n;
 
-	do
-		n = read(fd, buffer, sizeof(buffer));
-	while (n > 0 || (n < 0 && errno == ENOBUFS));
+	do {
+		n = read(sources[source].fd, buffer, sizeof(buffer));
+		for (ssize_t i = 0; source == SOURCE_BROKER && i < n / (ssize_t)sizeof(*buffer); i++)
+			last_waiting = buffer[i] ? buffer[i] : last_waiting;
+	} while (n > 0 || (n < 0 && errno == ENOBUFS));
 }
 
-bool events_wait(void)
+bool events_wait(int fd)
 {
-	if (poll(sources, 3, SILENCE_MSEC) <= 0)
+	sources[SOURCE_OTHER] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	if (poll(sources, N_SOURCES, SILENCE_MSEC) <= 0)
 		return false;
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < SOURCE_OTHER; i++)
 		if (sources[i].revents)
-			drain(sources[i].fd);
+			drain(i);
 	return true;
+}
+
+uid_t events_take_waiting(void)
+{
+	uid_t waiting = last_waiting;
+
+	last_waiting = 0;
+	return waiting;
 }

@@ -3,6 +3,7 @@
 #include "trip.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ struct state {
 	unsigned int n; /* calls that counted */
 	bool tripped;
 	pid_t failing; /* its call was taken away, and is to be given its error; 0: none */
+	int victim; /* pidfd; -1: none */
 	bool armed;
 };
 
@@ -51,6 +53,15 @@ static void say_where(const struct state *state, pid_t pid, const struct __ptrac
 		n > 0 ? file : "?");
 }
 
+/* Nothing of it is left then but its exit status. */
+static void kill_victim(const struct state *state)
+{
+	struct pollfd end = { .fd = state->victim, .events = POLLIN };
+
+	syscall(SYS_pidfd_send_signal, state->victim, SIGKILL, NULL, 0);
+	poll(&end, 1, -1);
+}
+
 static void at_call(struct state *state, pid_t pid)
 {
 	struct __ptrace_syscall_info info;
@@ -66,6 +77,10 @@ static void at_call(struct state *state, pid_t pid)
 		return;
 	state->tripped = true;
 	say_where(state, pid, &info);
+	if (state->victim >= 0) {
+		kill_victim(state);
+		return;
+	}
 	if (state->trip->error == 0) {
 		kill(pid, SIGKILL);
 		return;
@@ -102,10 +117,12 @@ static void at_stop(struct state *state, pid_t pid, int status)
 
 static __attribute__((noreturn)) void trace(const struct trip *trip, int pipe)
 {
-	struct state state = { .trip = trip, .pipe = pipe };
+	struct state state = { .trip = trip, .pipe = pipe, .victim = -1 };
 	int status;
 	pid_t pid;
 
+	if (trip->victim && (state.victim = (int)syscall(SYS_pidfd_open, trip->victim, 0)) < 0)
+		_exit(say_error("victim %d: %s", (int)trip->victim, strerror(errno)) != 0);
 	if (ptrace(PTRACE_SEIZE, trip->target, 0, OPTIONS) < 0 || ptrace(PTRACE_INTERRUPT, trip->target, 0, 0) < 0)
 		_exit(say_error("trace %d: %s", (int)trip->target, strerror(errno)) != 0);
 	while ((pid = waitpid(-1, &status, __WALL)) > 0)

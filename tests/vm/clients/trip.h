@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Trips a running program over one of its system calls: the Nth of a set, counted over all of its processes, fails or is the
- * last that the process begins. strace's own injection counts in each process by itself, so that one failure there is one in
- * every worker, and also in the one that undoes it.
+ * Trips a running program over one of its system calls: the Nth of a set, counted over all of its processes, fails, or is the
+ * last that the process begins, or waits until another process was killed. strace's own injection counts in each process by
+ * itself, so that one failure there is one in every worker, and also in the one that undoes it.
  */
 #ifndef TESTS_VM_TRIP_H
 #define TESTS_VM_TRIP_H
@@ -15,6 +15,7 @@ struct trip {
 	bool workers; /* whose calls count: those of the processes that it starts from now on; or its own */
 	const int *calls; /* numbers of system calls, ended by -1 */
 	int error; /* that the call fails with; 0: SIGKILL before it has begun */
+	pid_t victim; /* who is killed instead, and is gone before the call begins; 0: nobody else */
 	unsigned int nth; /* from 1 */
 };
 

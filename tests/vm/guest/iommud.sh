@@ -134,16 +134,24 @@ wait_held()
 	wait_line "$state/$1.out" "$2" 40
 }
 
+# take_number NAME: of the lease that the holder says it has, into $lease
+take_number()
+{
+	local line
+
+	line=$(wait_held "$1" '"lease":')
+	lease=${line#*'"lease":'}
+	lease=${lease%%,*}
+}
+
 # hold_lease NAME USER ARG...: holds `iommuctl acquire ARG...`; the lease's number is in $lease
 hold_lease()
 {
-	local name=$1 user=$2 line
+	local name=$1 user=$2
 
 	shift 2
 	hold "$name" "$user" iommuctl acquire --json=short "$@"
-	line=$(wait_held "$name" '"lease":')
-	lease=${line#*'"lease":'}
-	lease=${lease%%,*}
+	take_number "$name"
 }
 
 # without_holds COMMAND ARG...: becomes the command (so: in the background), without what keeps the stdins of holders open
@@ -179,6 +187,26 @@ slay()
 slay_if_held()
 {
 	[[ -z ${hold_fd[$1]:-} ]] || slay "$1"
+}
+
+# in_unit UNIT SLICE USER COMMAND...: its exit status
+in_unit()
+{
+	local unit=$1 slice=$2 user=$3
+
+	shift 3
+	systemd-run --quiet --wait --collect --pipe --unit="$unit" --slice="$slice" --uid="$user" "$@" </dev/null
+}
+
+# hold_lease_in UNIT NAME USER ARG...: as hold_lease, by a service
+hold_lease_in()
+{
+	local unit=$1 name=$2 user=$3
+
+	shift 3
+	hold "$name" root systemd-run --quiet --wait --collect --pipe --unit="$unit" --uid="$user" \
+		iommuctl acquire --json=short "$@"
+	take_number "$name"
 }
 
 # reap NAME: waits for its end; its exit status is in $ended
