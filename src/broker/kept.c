@@ -102,11 +102,14 @@ static void name_connection(const struct peer *peer, char ret[KEPT_NAME_MAX])
 int kept_take_peer(struct peer *peer)
 {
 	struct kept *kept = peer->broker->kept;
+	uint64_t cookie = kept_cookie(peer->socket_fd);
 
+	if (!cookie)
+		return -ENOTSOCK;
 	for (size_t i = 0; i < MARKS_MAX; i++)
 		if (kept->marks[i].connection == 0) {
 			peer->mark = &kept->marks[i];
-			peer->cookie = kept_cookie(peer->socket_fd);
+			peer->cookie = cookie;
 			peer->mark->connection = peer->cookie;
 			return 0;
 		}

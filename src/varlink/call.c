@@ -188,12 +188,15 @@ bool varlink_call_wants_more(const struct varlink_call *call)
 static int call_send(struct varlink_call *call, json_object *message, const int *fds, size_t n_fds, bool last)
 {
 	struct varlink_connection *connection = call->connection;
-	int r = varlink_connection_send(connection, message, fds, n_fds);
+	int r;
 
+	connection->answering = last;
+	r = varlink_connection_send(connection, message, fds, n_fds);
 	if (r == -ETOOMANYREFS) {
-		last = true;
+		connection->answering = last = true;
 		varlink_connection_send(connection, varlink_fds_exceeded(), NULL, 0);
 	}
+	connection->answering = false;
 	if (last)
 		connection->call = varlink_call_free(call);
 	varlink_connection_settle(connection);

@@ -54,7 +54,7 @@ enum varlink_mark varlink_connection_get_mark(const struct varlink_connection *c
 		return VARLINK_MARK_NONE;
 	if (!varlink_outbox_is_empty(&connection->outbox) || connection->closing || connection->discard_fd >= 0)
 		return VARLINK_MARK_BUSY;
-	if (connection->call)
+	if (connection->call && !connection->answering)
 		return inbox->size > 0 ? VARLINK_MARK_BUSY : varlink_call_get_mark(connection->call);
 	if (inbox->size == 0)
 		return connection->skips ? VARLINK_MARK_PARTIAL : VARLINK_MARK_IDLE;
@@ -155,6 +155,9 @@ int varlink_connection_send(struct varlink_connection *connection, json_object *
 					connection->server->config.limits.send_buffer_max);
 	else
 		varlink_close_fds(fds, n_fds);
+	/* At once: whoever has his answer may see to it that we are killed. */
+	if (r >= 0)
+		set_mark(connection, varlink_connection_get_mark(connection));
 	json_object_put(message);
 	if (r < 0 && r != -ETOOMANYREFS)
 		varlink_connection_doom(connection);

@@ -36,6 +36,7 @@ struct varlink_connection {
 	struct varlink_call *call; /* the one that is not answered for good */
 	struct varlink_deadline frame_deadline, send_deadline;
 	bool announced; /* `connected` took it, so `disconnected` is owed */
+	bool answering; /* what is being sent is the last reply to `call` */
 	bool busy; /* an event is being handled, the settling follows */
 	bool closing; /* goes when the outbox is empty */
 	bool doomed; /* goes at the end of the round; nothing is sent or received any more */

@@ -18,6 +18,7 @@ static void tomb_let_go(struct varlink_connection *connection)
 	varlink_outbox_clear(&connection->outbox);
 	identity_clear(&connection->identity);
 	connection->buried = true;
+	connection->mark = NULL; /* it is somebody else's from now on */
 }
 
 static void tomb_close_socket(struct varlink_connection *connection)

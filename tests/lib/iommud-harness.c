@@ -112,6 +112,13 @@ int machine_hook(void *userdata, const struct fuse_sysfs_write *write_)
 	return 0;
 }
 
+/* "DIR/%s" into one of the buffers that a program's arguments need. */
+static char *path_of(const struct machine *machine, char path[128], const char *name)
+{
+	snprintf(path, 128, "%s/%s", machine->dir, name);
+	return path;
+}
+
 static void make_folder(struct machine *machine, const char *name)
 {
 	char path[96];
@@ -134,7 +141,7 @@ static void make_notify_socket(struct machine *machine)
 
 static void make_dir(struct machine *machine)
 {
-	char path[96];
+	char path[128];
 
 	strcpy(machine->dir, "/tmp/iommud-e2e-XXXXXX");
 	assert_non_null(mkdtemp(machine->dir));
@@ -142,6 +149,8 @@ static void make_dir(struct machine *machine)
 	snprintf(machine->socket, sizeof(machine->socket), "%s/io.iommud", machine->dir);
 	make_folder(machine, "bin");
 	make_folder(machine, "policy");
+	make_folder(machine, "state");
+	assert_int_equal(chown(path_of(machine, path, "state"), BROKER_UID, -1), 0);
 	make_folder(machine, "dev");
 	make_folder(machine, "dev/vfio");
 	make_folder(machine, "dev/vfio/devices");
@@ -177,13 +186,6 @@ static void redirect(const struct machine *machine, const char *name)
 		_exit(126);
 }
 
-/* "DIR/%s" into one of the buffers that a program's arguments need. */
-static char *path_of(const struct machine *machine, char path[128], const char *name)
-{
-	snprintf(path, 128, "%s/%s", machine->dir, name);
-	return path;
-}
-
 static const char *program_path(char path[256], const char *name)
 {
 	const char *build = getenv("IOMMUD_BUILD");
@@ -210,14 +212,19 @@ static __attribute__((noreturn)) void exec_helper(const struct machine *machine)
 
 static __attribute__((noreturn)) void exec_iommud(const struct machine *machine)
 {
-	char program[256], helper[128], policy[128], dev[128], config[128];
+	char program[256], helper[128], policy[128], dev[128], config[128], state[128] = "";
 
 	program_path(program, "iommud");
 	redirect(machine, "iommud");
+	if (machine->keeps)
+		notify_store_pass(&machine->store);
+	if (machine->keeps || machine->writes_down)
+		path_of(machine, state, "state");
 	execl(program, program, "--listen", machine->socket, "--helper", path_of(machine, helper, "helper"), "--user",
 	      "nobody", "--sysfs", fuse_sysfs_path(machine->sysfs), "--dev", path_of(machine, dev, "dev"), "--policy",
 	      path_of(machine, policy, "policy"), "--policy-any-owner", "--config",
-	      path_of(machine, config, "iommud.conf"), NULL);
+	      path_of(machine, config, "iommud.conf"), "--state", state, "--fd-store", machine->keeps ? "64" : "0",
+	      NULL);
 	_exit(127);
 }
 
@@ -225,22 +232,19 @@ static __attribute__((noreturn)) void exec_iommud(const struct machine *machine)
 static void wait_ready(struct machine *machine, pid_t pid, const char *name)
 {
 	_cleanup_fd_ int pidfd = pidfd_open(pid, 0);
-	char text[256] = "";
+	bool ready = false;
 
 	assert_true(pidfd >= 0);
-	while (!strstr(text, "READY=1")) {
+	while (!ready) {
 		struct pollfd slots[] = { { .fd = machine->notify_fd, .events = POLLIN },
 					  { .fd = pidfd, .events = POLLIN } };
 		_cleanup_free_ char *log = NULL;
-		ssize_t n;
 
 		if (poll(slots, 2, MACHINE_WAIT * 1000) <= 0 || !slots[0].revents) {
 			log = machine_log(machine);
 			fail_msg("%s did not become ready:\n%s", name, log);
 		}
-		n = recv(machine->notify_fd, text, sizeof(text) - 1, 0);
-		assert_true(n >= 0);
-		text[n] = '\0';
+		ready = notify_store_read(&machine->store, machine->notify_fd);
 	}
 }
 
@@ -260,6 +264,7 @@ void machine_start_iommud(struct machine *machine)
 	struct varlink_reply reply;
 
 	machine_write(machine, "iommud.conf", machine->config ? machine->config : "");
+	machine_drain_store(machine);
 	machine->iommud = fork();
 	assert_true(machine->iommud >= 0);
 	if (machine->iommud == 0)
@@ -322,6 +327,11 @@ void machine_kill_helper(struct machine *machine)
 	machine->helper = -1;
 }
 
+void machine_drain_store(struct machine *machine)
+{
+	notify_store_drain(&machine->store, machine->notify_fd);
+}
+
 void machine_reload(struct machine *machine)
 {
 	assert_int_equal(kill(machine->iommud, SIGHUP), 0);
@@ -365,6 +375,7 @@ static void remove_all(struct machine *machine)
 {
 	char command[128];
 
+	notify_store_clear(&machine->store);
 	close_fd(machine->notify_fd);
 	machine->sysfs = fuse_sysfs_free(machine->sysfs);
 	close(machine->writes);

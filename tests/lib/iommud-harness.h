@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "fuse-sysfs.h"
+#include "notify-store.h"
 #include "varlink-client.h"
 
 #define MACHINE_WAIT 20 /* seconds after which a wait is a failure */
@@ -46,6 +47,9 @@ struct machine {
 	int notify_fd;
 	int writes, writes_writer; /* a pipe: one byte for each write to sysfs that took effect */
 	struct varlink_client watch; /* root's subscription */
+	struct notify_store store; /* what iommud has kept, as of its last start or machine_drain_store() */
+	bool writes_down; /* iommud gets a folder for its state */
+	bool keeps; /* and a service manager that keeps descriptors */
 	/* For the next start; NULL: the default. */
 	const char *rules; /* text of the one policy file; for machine_start() */
 	const char *config; /* text of iommud.conf, for both */
@@ -61,6 +65,8 @@ void machine_stop(struct machine *machine);
 void machine_start_helper(struct machine *machine);
 void machine_start_iommud(struct machine *machine);
 void machine_stop_iommud(struct machine *machine);
+/* What iommud has told the store by now. */
+void machine_drain_store(struct machine *machine);
 /* SIGKILL, and waits for it; the helper's workers die as well. */
 void machine_kill_iommud(struct machine *machine);
 void machine_kill_helper(struct machine *machine);
