@@ -51,19 +51,20 @@ one_lease
 before=$(look)
 hold churn root churn 50 "${addresses[@]}"
 wait_held churn churning >/dev/null
-mark_journal
+exec {granted}< <(exec tail --pid=$$ --lines=+1 -F "$state/churn.out" 2>/dev/null)
+defer kill $!
 for ((i = 0; i < kills; i++)); do
 	unit=iommud
 	((RANDOM % 2)) || unit=iommud-helper
-	# As many leases later as chance will have it, so at any moment of one.
+	# As many leases later as chance will have it; the others are at whatever moment it is for them.
 	for ((n = RANDOM % 6 + 1; n > 0; n--)); do
-		wait_journal 'granted to' -u iommud IOMMUD_EVENT=leaseGranted >/dev/null
-		mark_journal
+		read -r -t 100 -u "$granted" || fail "no lease was granted for 100 s, after $i kills"
 	done
 	kill -KILL "$(main_pid $unit)"
 	# Being killed is no reason to give up here.
 	systemctl reset-failed iommud iommud-helper
 done
+exec {granted}<&-
 let_go churn
 note "$kills kills: $(tail -n 1 "$state/churn.out")"
 assert_eq 0 "$ended" "exit status of the clients"

@@ -6,8 +6,8 @@
  * A connection that ends is made again, and an answer that says so is asked for again.
  *
  * No two have a device at the same time, whoever was killed in between: who gets one takes its place in shared memory, and
- * complains if somebody sits there who did not say that he gives it up. Run as root. Prints the counts; exit status 0, or 1
- * after a complaint.
+ * complains if somebody sits there who did not say that he gives it up. Run as root. Prints "granted" for each lease, and the
+ * counts in the end; exit status 0, or 1 after a complaint.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -76,6 +76,7 @@ static void enter(int me, int device)
 	int expected = 0;
 
 	atomic_fetch_add(&arena->n_granted, 1);
+	dprintf(STDOUT_FILENO, "granted\n");
 	if (!atomic_compare_exchange_strong(&arena->owner[device], &expected, me)) {
 		fprintf(stderr, "churn: %s was granted to client %d, and is %d's\n", addresses[device], me, expected);
 		atomic_fetch_add(&arena->n_wrong, 1);
