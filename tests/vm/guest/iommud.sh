@@ -233,15 +233,18 @@ wait_journal()
 	local pattern=$1 line='' reader source end=$((SECONDS + 40))
 
 	shift
-	exec {source}< <(exec journalctl --follow --lines=all --after-cursor="$cursor" --output=cat "$@" 2>/dev/null)
-	reader=$!
-	while IFS= read -r -t $((end > SECONDS ? end - SECONDS : 1)) -u "$source" line; do
-		# shellcheck disable=SC2053
-		[[ $line != *$pattern* ]] || break
-		line=''
+	# It ends when the journal is rotated under it.
+	while [[ -z $line && $SECONDS -lt $end ]]; do
+		exec {source}< <(exec journalctl --follow --lines=all --after-cursor="$cursor" --output=cat "$@" 2>/dev/null)
+		reader=$!
+		while IFS= read -r -t $((end > SECONDS ? end - SECONDS : 1)) -u "$source" line; do
+			# shellcheck disable=SC2053
+			[[ $line != *$pattern* ]] || break
+			line=''
+		done
+		exec {source}<&-
+		kill "$reader" 2>/dev/null || true
 	done
-	exec {source}<&-
-	kill "$reader"
 	[[ -n $line ]] || fail "no message with '$pattern' ($*) in the journal"
 	echo "$line"
 }
