@@ -62,13 +62,10 @@ static void start(struct machine *machine, const char *rules)
 static void they_are_made_at_the_start(void **state)
 {
 	struct machine *machine = *state;
-	struct varlink_reply event;
 
 	start(machine, NUM_VFS("4") PF_RULE);
-	event = machine_await(machine, "vfsCreated");
-	assert_string_equal(machine_text(&event, "device"), PF);
-	assert_string_equal(machine_text(&event, "message"), PF " has made 4 virtual functions");
-	varlink_reply_clear(&event);
+	/* Not its event: that may come before we listen. */
+	machine_wait_log(machine, PF " has made 4 virtual functions");
 	assert_string_equal(written, "4 ");
 	/* The next start finds them. */
 	machine_stop_iommud(machine);
