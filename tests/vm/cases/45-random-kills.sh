@@ -53,14 +53,19 @@ hold churn root churn 50 "${addresses[@]}"
 wait_held churn churning >/dev/null
 exec {granted}< <(exec tail --pid=$$ --lines=+1 -F "$state/churn.out" 2>/dev/null)
 defer kill $!
-for ((i = 0; i < kills; i++)); do
+i=0
+while ((i < kills)); do
 	unit=iommud
 	((RANDOM % 2)) || unit=iommud-helper
 	# As many leases later as chance will have it; the others are at whatever moment it is for them.
 	for ((n = RANDOM % 6 + 1; n > 0; n--)); do
 		read -r -t 100 -u "$granted" || fail "no lease was granted for 100 s, after $i kills"
 	done
-	kill -KILL "$(main_pid $unit)"
+	# It may not be there again yet.
+	pid=$(main_pid $unit)
+	((pid > 0)) || continue
+	kill -KILL "$pid"
+	i=$((i + 1))
 	# Being killed is no reason to give up here.
 	systemctl reset-failed iommud iommud-helper
 done
