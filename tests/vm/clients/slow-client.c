@@ -76,7 +76,7 @@ static void connect_to_broker(struct link *link)
 
 /* ---- a message there, in two halves ---- */
 
-/* The kernel says when it frees what was read, by an edge. */
+/* The kernel says when it frees what was read, by an edge; and counts a byte for itself until it has said so. */
 static void wait_until_read(int fd)
 {
 	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
@@ -84,7 +84,7 @@ static void wait_until_read(int fd)
 
 	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		_exit(1);
-	while (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0)
+	while (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 1)
 		epoll_wait(epoll, &event, 1, -1);
 	close(epoll);
 }
