@@ -6,8 +6,9 @@
 #
 # A client is killed, once at each step of its request: its own, of the broker, of the helper, of the workers. It asks for two
 # devices of a group whose third is parked, for what it may not have, and for what another has, in line. Sysfs is as before, no
-# lease, no transaction and no descriptor is left, who is behind it in line gets the device, and a lease that another had all
-# the time does DMA still. Nothing is granted that is not taken back, and nothing in the name of anybody else.
+# lease, no transaction and no descriptor is left, with systemd neither, who is behind it in line gets the device, and a lease
+# that another had all the time does DMA still. Nothing is granted that is not taken back, and nothing in the name of anybody
+# else.
 
 . /payload/guest/iommud.sh
 start_iommud
@@ -45,6 +46,12 @@ udev_settle
 
 points=0
 
+# n_stored: how many descriptors systemd keeps for iommud
+n_stored()
+{
+	systemctl show -p NFileDescriptorStore --value iommud
+}
+
 # dies SCENARIO WHO CALL,CALL DEVICE... [-- MEMBER...]: as client-dies says; adds to $points
 dies()
 {
@@ -59,6 +66,7 @@ dies()
 	fi
 	line=$(tail -n 1 "$state/client-dies")
 	[[ $line == +([0-9])" points" && ${line% *} -gt 0 ]] || fail "no points: $line"
+	assert_eq "$stored" "$(n_stored)" "descriptors that systemd keeps"
 	points=$((points + ${line% *}))
 	note "$line: $1, when $2 does $3"
 }
@@ -81,9 +89,11 @@ mark_journal
 hold other alice iommuctl run --backend=iommufd "$EDU" -- \
 	sh -c 'echo have; read -r _; exec edu-dma --device "$1" --iommu "$2"' x '{device}' '{iommu}'
 wait_held other have >/dev/null
+stored=$(n_stored)
+[[ $stored -gt 0 ]] || fail "systemd does not keep the connection of a lease"
 
 dies take client $own "${group[@]}"
-dies take broker sendmsg,send "${group[@]}"
+dies take broker sendmsg,send,write "${group[@]}"
 dies take helper write,clone "${group[@]}"
 dies take workers write,exit "${group[@]}"
 dies take-legacy openers openat,ioctl "${group[@]}"
